@@ -1,0 +1,59 @@
+#ifndef MARTLET_CPOSIX_H
+#define MARTLET_CPOSIX_H
+/* What Swift cannot call itself: variadic calls, macros of the socket headers, and the moment between fork and exec. */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* A program to start. Between fork and exec only async-signal-safe calls are made. */
+struct martlet_program {
+    const char *path;          /* absolute */
+    char *const *arguments;    /* with argv[0], NULL at the end */
+    char *const *environment;  /* NULL at the end */
+    const char *directory;     /* to change to, or NULL */
+    const int *descriptors;    /* becomes 0, 1, 2 … in the child; every other descriptor is closed */
+    size_t descriptor_count;
+    int change_identity;       /* nonzero: setgroups, setgid, setuid, in this order, checked */
+    uid_t uid;
+    gid_t gid;
+    const gid_t *groups;
+    size_t group_count;
+    uint64_t descriptor_limit; /* RLIMIT_NOFILE, 0 = as it is */
+    uint64_t memory_limit;     /* RLIMIT_AS in bytes, 0 = as it is */
+};
+
+/* The child's pid, or -errno of the step that failed (then there is no child). Signals are unblocked and back to their defaults in the child. */
+pid_t martlet_spawn(const struct martlet_program *program);
+
+/* sendmsg with at most one descriptor (-1: none). Bytes sent or -1 with errno; never raises SIGPIPE, never blocks if `flags` says so. */
+ssize_t martlet_send(int socket, const struct iovec *parts, int part_count, int descriptor, int flags);
+
+/* recvmsg with at most one descriptor (close-on-exec) into *descriptor, -1 if none came. More than one, or a cut packet: EMSGSIZE, all closed. */
+ssize_t martlet_receive(int socket, void *buffer, size_t capacity, int *descriptor, int flags);
+
+/* accept4: close-on-exec and non-blocking. */
+int martlet_accept(int listener);
+
+/* Who is at the other end of a UNIX socket, as it was at connect (SO_PEERCRED). 0, or -1 with errno. */
+int martlet_peer(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
+
+/* An anonymous file in memory that can be sealed (memfd_create). */
+int martlet_memory_file(const char *name);
+/* No more writes, no change of size, for ever. */
+int martlet_seal(int descriptor);
+
+int martlet_set_nonblocking(int descriptor);
+int martlet_set_no_new_privileges(void);
+/* A kill of the parent ends this process too: SIGTERM comes when the parent dies. */
+int martlet_die_with_parent(void);
+/* Name of this process as ps shows it, cut at 15 bytes. */
+void martlet_name_process(const char *name);
+int martlet_errno(void);
+/* Writes whole or gives up at the first error: for log lines to fd 2. */
+void martlet_log(const void *bytes, size_t length);
+#endif
