@@ -44,6 +44,7 @@ let package = Package(
         module("Services", "Boundaries", ["Posix", "CPosix", "Frames"]),
 
         // Roles.
+        module("Roles", "RoleContext"),
 
         // Commands.
 
