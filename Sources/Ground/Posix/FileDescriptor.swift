@@ -22,6 +22,17 @@ package struct FileDescriptor: ~Copyable, Sendable {
         FileDescriptor(owning: try check("open", path) { Glibc.open(path, flags | O_CLOEXEC, mode) })
     }
 
+    /// Nil when the file does not exist.
+    package static func openIfPresent(_ path: String, _ flags: Int32) throws(SystemError) -> FileDescriptor? {
+        while true {
+            let raw = Glibc.open(path, flags | O_CLOEXEC)
+            if raw >= 0 { return FileDescriptor(owning: raw) }
+            let code = errno
+            if code == ENOENT { return nil }
+            if code != EINTR { throw SystemError(call: "open", subject: path, errno: code) }
+        }
+    }
+
     /// Relative to an open directory.
     package static func open(_ name: String, in directory: borrowing FileDescriptor, _ flags: Int32, mode: mode_t = 0o600) throws(SystemError)
         -> FileDescriptor

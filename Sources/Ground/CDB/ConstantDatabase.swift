@@ -1,0 +1,79 @@
+package import Posix
+private import Glibc
+
+/// A constant database of djb's format (spec-qmail §6.4), mapped into memory and read with every position checked: a damaged file is an error, never a crash.
+package final class ConstantDatabase: Sendable {
+    package enum Failure: Error, Equatable {
+        /// The file breaks the format.
+        case damaged
+    }
+
+    // Sound to share: the mapping is read-only and lives as long as this object.
+    private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
+
+    private static let headerBytes = 2048
+
+    /// Maps the file at `path`; nil when it does not exist.
+    package static func open(_ path: String) throws(SystemError) -> ConstantDatabase? {
+        guard let descriptor = try FileDescriptor.openIfPresent(path, O_RDONLY | O_NONBLOCK) else { return nil }
+        return try ConstantDatabase(descriptor, path)
+    }
+
+    private init(_ descriptor: borrowing FileDescriptor, _ path: String) throws(SystemError) {
+        var info = stat()
+        try check("stat", path) { fstat(descriptor.raw, &info) }
+        guard info.st_mode & S_IFMT == S_IFREG else { throw SystemError(call: "open", subject: path, errno: EISDIR) }
+        let size = Int(info.st_size)
+        guard size > 0 else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard let start = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor.raw, 0), start != MAP_FAILED else {
+            throw SystemError(call: "mmap", subject: path, errno: errno)
+        }
+        bytes = UnsafeRawBufferPointer(start: start, count: size)
+    }
+
+    deinit {
+        if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
+    }
+
+    /// The data of the first record with `key`, nil when there is none.
+    package func value(of key: some Collection<UInt8>) throws(Failure) -> [UInt8]? {
+        let key = Array(key)
+        let hash = ConstantDatabase.hash(key)
+        let table = Int(hash & 255) * 8
+        let tableStart = Int(try number(at: table))
+        let slots = Int(try number(at: table + 4))
+        guard slots > 0 else { return nil }
+        guard slots <= bytes.count / 8 else { throw .damaged }
+        let first = Int(hash >> 8) % slots
+        for probe in 0..<slots {
+            let slot = tableStart + (first + probe) % slots * 8
+            let position = Int(try number(at: slot + 4))
+            guard position != 0 else { return nil }
+            guard try number(at: slot) == hash else { continue }
+            let keyLength = Int(try number(at: position))
+            let dataLength = Int(try number(at: position + 4))
+            guard keyLength == key.count else { continue }
+            guard try slice(at: position + 8, count: keyLength).elementsEqual(key) else { continue }
+            return Array(try slice(at: position + 8 + keyLength, count: dataLength))
+        }
+        return nil
+    }
+
+    package static func hash(_ key: [UInt8]) -> UInt32 {
+        key.reduce(5381) { hash, byte in (hash << 5 &+ hash) ^ UInt32(byte) }
+    }
+
+    private func number(at offset: Int) throws(Failure) -> UInt32 {
+        let four = try slice(at: offset, count: 4)
+        return UInt32(littleEndian: four.loadUnaligned(as: UInt32.self))
+    }
+
+    private func slice(at offset: Int, count: Int) throws(Failure) -> UnsafeRawBufferPointer {
+        // Numbers of the file are below 2^32, so that no sum here can overflow.
+        guard bytes.count >= Self.headerBytes, offset >= 0, count >= 0, offset + count <= bytes.count else { throw .damaged }
+        return UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + count)])
+    }
+}
