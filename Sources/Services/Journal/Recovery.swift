@@ -1,0 +1,283 @@
+internal import JournalFormat
+package import Posix
+package import Storage
+
+/// What recovery found that was not as it should be. Nothing is dropped in silence.
+package enum RecoveryFinding: Equatable, Sendable, CustomStringConvertible {
+    /// Acknowledged bytes are damaged; they are kept in `kept`.
+    case corruption(segment: UInt64, sequences: ClosedRange<UInt64>, kept: String)
+    /// Batches that were being written at the crash, never acknowledged.
+    case unsyncedTail(segment: UInt64, sequences: ClosedRange<UInt64>, kept: String)
+    /// A whole segment is not there.
+    case missingSegment(UInt64)
+    /// A file that is no segment, moved away.
+    case unknownFile(String, kept: String)
+    /// A batch whose head checks and yet holds no records: a defect of this program, or of an older one.
+    case unreadableBatch(segment: UInt64, sequence: UInt64)
+
+    package var description: String {
+        switch self {
+        case .corruption(let segment, let sequences, let kept):
+            "alert: queue: segment \(segment) batches \(sequences.lowerBound) to \(sequences.upperBound) are damaged; bytes kept in \(kept)"
+        case .unsyncedTail(let segment, let sequences, let kept):
+            "warning: queue: segment \(segment) batch \(sequences.lowerBound) was cut off by the last crash and never acknowledged; bytes kept in \(kept)"
+        case .missingSegment(let number): "alert: queue: segment \(number) is missing"
+        case .unknownFile(let name, let kept): "warning: queue: \(name) is no segment; kept as \(kept)"
+        case .unreadableBatch(let segment, let sequence): "alert: queue: segment \(segment) batch \(sequence) cannot be understood"
+        }
+    }
+}
+
+extension Journal {
+    /// Reads the log and makes it ready to be written. Safe to be cut off and begun again at any point.
+    ///
+    /// - Parameters:
+    ///   - random: gives ``Salt/size`` unpredictable bytes.
+    ///   - index: receives what lives.
+    package static func recover(
+        _ storage: any Storage, parameters: Parameters, random: @escaping () -> [UInt8], into index: inout QueueIndex
+    ) throws(SystemError) -> (journal: Journal, findings: [RecoveryFinding]) {
+        var recovery = Recovery(storage, parameters)
+        try recovery.findSegments()
+        try recovery.readAll(into: &index)
+        let journal = Journal(
+            storage, pool: recovery.pool, table: recovery.table, parameters: parameters, start: recovery.start, random: random)
+        if !recovery.start.voids.isEmpty { try journal.writeVoidsNow() }
+        return (journal, recovery.findings)
+    }
+
+    /// What recovery dropped must stay dropped, and be reported once.
+    private func writeVoidsNow() throws(SystemError) {
+        while pool.count == 0 { try pool.prepare() }
+        do throws(Failure) {
+            try voidUnsynced()
+        } catch {
+            if case .disk(let reason) = error { throw reason }
+            throw SystemError(call: "write", subject: "queue/journal", errno: 28)
+        }
+    }
+}
+
+/// One run of recovery.
+private struct Recovery {
+    let storage: any Storage
+    let parameters: Journal.Parameters
+    let pool: SegmentPool
+    let table = SegmentTable()
+    var start = Journal.Start()
+    var findings: [RecoveryFinding] = []
+    private var voids: [UInt64: [ClosedRange<UInt64>]] = [:]
+    private var newestWithBatches: UInt64 = 0
+    /// Segments whose first batch is there and was synced.
+    private var firstSynced: Set<UInt64> = []
+    /// The highest sequence that was known to be synced.
+    private var mark: UInt64 = 0
+
+    init(_ storage: any Storage, _ parameters: Journal.Parameters) {
+        self.storage = storage
+        self.parameters = parameters
+        pool = SegmentPool(storage, segmentSize: parameters.segmentSize)
+    }
+
+    // MARK: Files
+
+    mutating func findSegments() throws(SystemError) {
+        var used: [Segment] = []
+        var oldest: UInt64 = 0
+        for name in try storage.list(SegmentPool.folder).sorted(by: { ($0.count, $0) < ($1.count, $1) }) {
+            guard let number = UInt64(name) else {
+                try setAside(name)
+                continue
+            }
+            pool.reserveName(number)
+            let file = try storage.open("\(SegmentPool.folder)/\(name)")
+            if let header = try header(of: file) {
+                used.append(Segment(name: name, file: file, header: header))
+                oldest = max(oldest, header.oldestSegment)
+                start.epoch = max(start.epoch, header.epoch)
+                start.lastID = max(start.lastID, header.lastID)
+                start.lastSequence = max(start.lastSequence, max(header.firstSequence, 1) - 1)
+            } else if try file.size() == parameters.segmentSize {
+                // Never used, or its first header was cut off by a crash: then no batch in it was ever synced.
+                pool.put(name, file)
+            } else {
+                // It was being prepared at the crash.
+                try remove(name)
+            }
+        }
+        used.sort { $0.number < $1.number }
+        start.lastNumber = used.last?.number ?? 0
+        try markNewest(used, &oldest)
+        try sortOut(used, oldest)
+    }
+
+    /// The header stands in the first block and again in the last.
+    private func header(of file: any StorageFile) throws(SystemError) -> SegmentHeader? {
+        if case .header(let header) = SegmentHeader.read(try file.read(Block.size, at: 0)) { return header }
+        let size = try file.size()
+        guard size >= 2 * Block.size, case .header(let header) = SegmentHeader.read(try file.read(Block.size, at: size - Block.size)),
+            header.size == UInt64(size)
+        else { return nil }
+        return header
+    }
+
+    /// The newest batch knows best what was synced.
+    private mutating func markNewest(_ used: [Segment], _ oldest: inout UInt64) throws(SystemError) {
+        for segment in used.reversed() {
+            var reader = SegmentReader(segment, scansBehindEnd: true)
+            var hasBatches = false
+            var isAtEnd = false
+            while !isAtEnd {
+                switch try reader.next() {
+                case .batch(let header, _, _):
+                    hasBatches = true
+                    mark = max(mark, header.synced)
+                    oldest = max(oldest, header.oldestSegment)
+                case .damage: continue
+                case .end: isAtEnd = true
+                }
+            }
+            if hasBatches {
+                newestWithBatches = segment.number
+                return
+            }
+        }
+    }
+
+    /// Files below `oldest` are free.
+    private mutating func sortOut(_ used: [Segment], _ oldest: UInt64) throws(SystemError) {
+        for segment in used {
+            if segment.number >= oldest {
+                start.segments.append(segment)
+                table.insert(segment)
+            } else if segment.size == parameters.segmentSize {
+                pool.put(segment.name, segment.file)
+            } else {
+                try remove(segment.name)
+            }
+        }
+    }
+
+    private func remove(_ name: String) throws(SystemError) { try storage.remove("\(SegmentPool.folder)/\(name)") }
+
+    private static let quarantine = "quarantine"
+
+    private mutating func setAside(_ name: String) throws(SystemError) {
+        try storage.makeDirectory(Self.quarantine)
+        let kept = "\(Self.quarantine)/journal-\(name)-\(start.epoch)"
+        try storage.rename("\(SegmentPool.folder)/\(name)", to: kept)
+        findings.append(.unknownFile("\(SegmentPool.folder)/\(name)", kept: kept))
+    }
+
+    /// Bytes kept of one place, at most: enough to look into what happened.
+    private static let keptBytes = 1 << 20
+
+    private func keep(_ segment: Segment, _ bytes: Range<Int>) -> String {
+        let path = "\(Self.quarantine)/segment-\(segment.number)-\(bytes.lowerBound)"
+        do throws(SystemError) {
+            try storage.makeDirectory(Self.quarantine)
+            let content = try segment.file.read(min(bytes.count, Self.keptBytes), at: bytes.lowerBound)
+            try? storage.remove(path)
+            try storage.create(path).write(content, at: 0)
+            return path
+        } catch {
+            return "nothing (\(error))"
+        }
+    }
+
+    // MARK: Records
+
+    mutating func readAll(into index: inout QueueIndex) throws(SystemError) {
+        try findVoids()
+        findMissing()
+        var chainEnds: [UInt64] = []
+        for (position, segment) in start.segments.enumerated() {
+            let required = sequenceBehind(position).map { min(mark, $0 - 1) } ?? 0
+            var reader = SegmentReader(
+                segment, requiredThrough: required, scansBehindEnd: segment.number >= newestWithBatches, trustedThrough: mark)
+            try read(&reader, into: &index)
+            chainEnds.append(reader.nextSequence)
+        }
+        voidGaps(chainEnds)
+        // What is valid though it may never have been synced counts from now on: it must not vanish after a second crash.
+        for segment in start.segments where segment.number == newestWithBatches { try segment.file.sync() }
+    }
+
+    /// Voids stand in the first batch of a segment.
+    private mutating func findVoids() throws(SystemError) {
+        for segment in start.segments {
+            var reader = SegmentReader(segment)
+            guard case .batch(let header, let head, let offset) = try reader.next(),
+                let records = Journal.records(of: header, head: head, at: offset)
+            else { continue }
+            if header.sequence <= mark { firstSynced.insert(segment.number) }
+            for case .void(let number, let from, let through) in records where from <= through {
+                voids[number, default: []].append(from...through)
+            }
+        }
+    }
+
+    /// Every number must be there, unless its header never was: then the first batch of the next one declares it void, if that was ever synced.
+    private mutating func findMissing() {
+        for (segment, next) in zip(start.segments, start.segments.dropFirst()) where firstSynced.contains(next.number) {
+            for number in segment.number + 1..<next.number where voids[number] == nil { findings.append(.missingSegment(number)) }
+        }
+    }
+
+    /// Batches that were begun before the next segment and never synced may be gone without a trace: they are gone for good.
+    private mutating func voidGaps(_ chainEnds: [UInt64]) {
+        for (position, end) in chainEnds.enumerated() {
+            let segment = start.segments[position]
+            guard let next = sequenceBehind(position), end < next, !isVoid(segment.number, end) else { continue }
+            start.voids.append(.void(segment: segment.number, from: end, through: next - 1))
+        }
+    }
+
+    /// The sequence that follows the last batch of a segment; nil when the next segment is not there to tell.
+    private func sequenceBehind(_ position: Int) -> UInt64? {
+        guard position + 1 < start.segments.count else { return max(start.lastSequence, mark) + 1 }
+        let next = start.segments[position + 1]
+        return next.number == start.segments[position].number + 1 ? next.firstSequence : nil
+    }
+
+    private func isVoid(_ segment: UInt64, _ sequence: UInt64) -> Bool { voids[segment]?.contains { $0.contains(sequence) } ?? false }
+
+    private mutating func read(_ reader: inout SegmentReader, into index: inout QueueIndex) throws(SystemError) {
+        let segment = reader.segment
+        while true {
+            switch try reader.next() {
+            case .end: return
+            case .batch(let header, let head, let offset):
+                start.lastSequence = max(start.lastSequence, header.sequence)
+                start.lastID = max(start.lastID, header.lastID)
+                if isVoid(segment.number, header.sequence) { continue }
+                guard let records = Journal.records(of: header, head: head, at: offset) else {
+                    findings.append(.unreadableBatch(segment: segment.number, sequence: header.sequence))
+                    continue
+                }
+                for record in records {
+                    note(record)
+                    index.apply(record, segment: segment.number)
+                }
+            case .damage(let sequences, let bytes):
+                start.lastSequence = max(start.lastSequence, sequences.upperBound)
+                if isVoid(segment.number, sequences.lowerBound) { continue }
+                let kept = keep(segment, bytes)
+                let isTail = sequences.lowerBound > reader.requiredThrough
+                findings.append(
+                    isTail
+                        ? .unsyncedTail(segment: segment.number, sequences: sequences, kept: kept)
+                        : .corruption(segment: segment.number, sequences: sequences, kept: kept))
+                // Dropped for good, and reported once.
+                start.voids.append(.void(segment: segment.number, from: sequences.lowerBound, through: sequences.upperBound))
+            }
+        }
+    }
+
+    private mutating func note(_ record: JournalRecord) {
+        switch record {
+        case .accept(let message), .carry(let message): start.lastID = max(start.lastID, message.id)
+        default: break
+        }
+    }
+}
