@@ -48,7 +48,7 @@ let planned: [Target] = [
         module("Protocols", "Frames", ["Bytes", "Addresses"]),
         module("Protocols", "SMTPServer", ["Addresses", "Bytes", "Dates"]),
         module("Protocols", "SMTPClient", ["Addresses", "Bytes"]),
-        module("Protocols", "Schedule", []),
+        module("Protocols", "Schedule", ["Addresses"]),
         module("Protocols", "JournalFormat", ["Addresses", "Bytes"]),
 
         // Services.
@@ -85,9 +85,9 @@ let planned: [Target] = [
         tests("SMTPServerTests", ["Addresses", "Bytes", "SMTPServer"]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient"]),
         tests("RemoteDeliveryTests", ["Addresses", "Bytes", "Frames", "RemoteDelivery", "SMTPClient"]),
-        tests("ScheduleTests", ["Schedule"]),
+        tests("ScheduleTests", ["Addresses", "Schedule"]),
         .target(name: "SimulatedDisk", dependencies: ["Posix", "Storage"], path: "Tests/SimulatedDisk", swiftSettings: strict),
-        tests("JournalTests", ["Bytes", "Journal", "JournalFormat", "Posix", "SimulatedDisk", "Storage"]),
+        tests("JournalTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "SimulatedDisk", "Storage"]),
         tests("RoutingTests", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix"]),
         tests("CommandsTests", ["Addresses", "Bytes", "MessageHeader", "QmailCommands"]),

@@ -1,3 +1,4 @@
+package import Addresses
 package import Bytes
 
 /// Where the bytes of a message are.

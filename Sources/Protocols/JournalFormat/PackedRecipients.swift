@@ -1,10 +1,5 @@
+package import Addresses
 private import Bytes
-
-/// Where a recipient's mail goes: spec-qmail §6.1.
-package enum Channel: UInt8, Sendable, CaseIterable {
-    case local = 0
-    case remote = 1
-}
 
 /// The recipients of one message with what became of each, in one run of bytes: a list of a million costs what its addresses cost and 3 bytes each.
 ///
