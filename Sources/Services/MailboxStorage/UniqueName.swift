@@ -6,13 +6,14 @@ private import Synchronization
 /// Names of messages in a Maildir: `TIME.M<microseconds>P<pid>Q<number>.HOST`. The number makes many deliveries of one process and microsecond distinct.
 package enum UniqueName {
     private static let number = Atomic<UInt64>(0)
+    private static let process = getpid()
     private static let host = escaped(hostName())
 
     package static func next() -> [UInt8] {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         let count = number.add(1, ordering: .relaxed).newValue
-        return Array("\(now.tv_sec).M\(now.tv_nsec / 1000)P\(getpid())Q\(count).".utf8) + host
+        return Array("\(now.tv_sec).M\(now.tv_nsec / 1000)P\(process)Q\(count).".utf8) + host
     }
 
     /// A host name as part of a file name: `/` and `:` would have a meaning there.
