@@ -55,12 +55,3 @@ package struct DotQmail: Equatable, Sendable {
         }
     }
 }
-
-extension DotQmail.Instruction {
-    var isSupported: Bool {
-        switch self {
-        case .maildir, .forbiddenFile, .forbiddenProgram: true
-        case .mbox, .program, .forward: false
-        }
-    }
-}

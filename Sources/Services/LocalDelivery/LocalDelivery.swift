@@ -22,28 +22,14 @@ package final class LocalDelivery: Sendable {
         let home = try homes.home(Array(request.home))
         let lines = TraceLines(sender: request.sender, localPart: request.localPart, domain: request.domain)
         try LocalDelivery.checkLoop(lines, message)
-        let instructions = try LocalDelivery.instructions(request, home)
-        // Refused before the first line runs, so that retries do not repeat the others.
-        guard instructions.allSatisfy(\.isSupported) else { throw .deferred("This kind of .qmail line is not supported yet. (#4.3.5)\n") }
-        var files = 0
-        for instruction in instructions {
-            switch instruction {
-            case .maildir(let path):
-                try deliver(lines, message, toMaildir: path, home)
-                files += 1
-            case .forbiddenFile: throw .deferred("Uh-oh: .qmail has file delivery but has x bit set. (#4.7.0)\n")
-            case .forbiddenProgram: throw .deferred("Uh-oh: .qmail has prog delivery but has x bit set. (#4.7.0)\n")
-            case .mbox, .program, .forward: break
-            }
-        }
-        return DeliveryReport(.delivered, "did \(files)+0+0\n")
-    }
-
-    private func deliver(_ lines: TraceLines, _ message: MessageContent, toMaildir path: [UInt8], _ home: Home) throws(Undeliverable) {
-        do throws(MaildirFailure) {
-            try maildirs.maildir(path, in: home.directory).deliver(lines.returnPath + lines.deliveredTo, message)
+        let file = try DotQmailFile.find(in: home, dash: request.dash, ext: request.ext)
+        let instructions = try LocalDelivery.instructions(request, file)
+        var run = DeliveryRun(request, message, lines, home, maildirs)
+        do throws(Undeliverable) {
+            try run.run(instructions, defaultExtension: file?.defaultExtension)
+            return DeliveryReport(.delivered, DeliveryText.limited(run.output))
         } catch {
-            throw .deferred(error.text)
+            return DeliveryReport(error.report.outcome, DeliveryText.limited(run.output + error.report.text))
         }
     }
 
@@ -73,8 +59,7 @@ package final class LocalDelivery: Sendable {
     }
 
     /// The user's own, or the default where there are none or an empty file.
-    private static func instructions(_ request: WorkerRequest, _ home: Home) throws(Undeliverable) -> [DotQmail.Instruction] {
-        let file = try DotQmailFile.find(in: home, dash: request.dash, ext: request.ext)
+    private static func instructions(_ request: WorkerRequest, _ file: DotQmailFile?) throws(Undeliverable) -> [DotQmail.Instruction] {
         guard file != nil || request.dash.isEmpty else { throw .failed("Sorry, no mailbox here by that name. (#5.1.1)\n") }
         do throws(DotQmail.Failure) {
             if let file, !file.text.isEmpty { return try DotQmail(file.text, isForwardOnly: file.isForwardOnly).instructions }

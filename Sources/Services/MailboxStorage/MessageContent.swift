@@ -33,6 +33,15 @@ package final class MessageContent: Sendable {
         }
     }
 
+    /// For a program that reads the message on its descriptor 0: at its beginning, with an offset of its own where the system grants one.
+    package func openForProgram() throws(SystemError) -> FileDescriptor {
+        // The descriptor may be shared with deliveries to other users, which read at the same time.
+        if let own = try? FileDescriptor.open("/proc/self/fd/\(descriptor.raw)", O_RDONLY) { return own }
+        let raw = descriptor.raw
+        try check("lseek") { lseek(raw, 0, SEEK_SET) }
+        return FileDescriptor(owning: try check("dup") { dup(raw) })
+    }
+
     /// Exactly `count` bytes; a file that ends early has been tampered with.
     private static func read(_ descriptor: Int32, at offset: Int, count: Int) throws(SystemError) -> [UInt8] {
         var failure: Int32 = 0

@@ -1,8 +1,8 @@
 private import Glibc
-internal import Posix
+package import Posix
 
 /// All of `bytes`, or an error.
-func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
+package func writeAll(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
     var written = 0
     while written < bytes.count {
         written += try check("write") {
