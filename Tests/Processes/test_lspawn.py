@@ -262,6 +262,31 @@ def test_what_a_worker_inherits(post):
     assert all(path.startswith(home) for path in links.values()), links
 
 
+def dot_qmail(home, text):
+    with open(f"{home}/.qmail", "w") as file:
+        file.write(text)
+    os.chmod(f"{home}/.qmail", 0o600)
+    if ROOT:
+        os.chown(f"{home}/.qmail", UID, GID)
+
+
+def test_programs_run_as_the_user_with_nothing_of_ours(post):
+    home = post.user("alice")
+    dot_qmail(home, "|id -u; id -g; pwd; grep -E 'SigBlk|SigIgn' /proc/self/status; ls /proc/self/fd | wc -l; umask; cat\n")
+    report = post.deliver(b"alice@example.org")
+    # Descriptors 0, 1, 2 and the one that ls reads the folder by.
+    assert report.splitlines() == [f"K{UID}", str(GID), home, "SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000", "4", "0077",
+                                   "Subject: x", "", "body", "did 0+0+1"]
+
+
+def test_programs_that_share_a_message_each_read_all_of_it(post):
+    home = post.user("alice")
+    dot_qmail(home, "|sleep 0.02; cat | wc -c; sleep 0.02; cat | wc -c\n")
+    content = b"Subject: x\n\n" + b"x" * 300_000
+    reports = exchange(post, 40, 10, b"alice@example.org", content)
+    assert {text for _, _, text in reports} == {f"{len(content)}\n0\ndid 0+0+1\n"}
+
+
 def test_one_worker_for_each_uid_gid_and_home(post):
     post.user("alice")
     post.user("bob")

@@ -2,7 +2,8 @@ package import Frames
 internal import MailboxStorage
 package import Posix
 
-/// What qmail-local does with one message (spec-qmail §7), for the deliveries of one user. Several run at once, on threads of their caller.
+/// What qmail-local does with one message (spec-qmail §7), for the deliveries of one user. Several run at once, on threads of their caller,
+/// which must ignore SIGPIPE.
 package final class LocalDelivery: Sendable {
     private let homes = HomeKeeper()
     private let maildirs = MaildirCache()
