@@ -146,6 +146,12 @@ int martlet_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXE
 
 int martlet_seal(int descriptor) { return fcntl(descriptor, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL); }
 
+_Static_assert(O_PATH == 010000000, "as CPosix.h says");
+
+int martlet_rename_new(int from_directory, const char *from, int to_directory, const char *to) {
+    return (int)syscall(SYS_renameat2, from_directory, from, to_directory, to, 1u /* RENAME_NOREPLACE */);
+}
+
 int martlet_set_nonblocking(int descriptor) {
     int flags = fcntl(descriptor, F_GETFL);
     return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);

@@ -47,6 +47,12 @@ int martlet_memory_file(const char *name);
 /* No more writes, no change of size, for ever. */
 int martlet_seal(int descriptor);
 
+/* O_PATH: a place in the tree, without permission to read it. Hidden from Swift by feature macros. */
+static const int martlet_o_path = 010000000;
+
+/* rename within open directories that fails with EEXIST instead of replacing a file. */
+int martlet_rename_new(int from_directory, const char *from, int to_directory, const char *to);
+
 int martlet_set_nonblocking(int descriptor);
 int martlet_set_no_new_privileges(void);
 /* A kill of the parent ends this process too: SIGTERM comes when the parent dies. */

@@ -1,0 +1,106 @@
+#define _GNU_SOURCE
+#include "lspawn.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static char path_variable[8192];
+static char home_variable[4096];
+static char queue_variable[4096];
+static char *environment[4];
+
+int prepare_environment(const char *qmail_home) {
+    int n = snprintf(path_variable, sizeof path_variable, "PATH=%s/bin:/usr/local/bin:/usr/bin:/bin", qmail_home);
+    if (n < 0 || (size_t)n >= sizeof path_variable) return -1;
+    n = snprintf(home_variable, sizeof home_variable, "QMAILHOME=%s", qmail_home);
+    if (n < 0 || (size_t)n >= sizeof home_variable) return -1;
+    environment[0] = path_variable;
+    environment[1] = home_variable;
+    /* Callers of qmail-queue honour the administrator's replacement; forwards from .qmail are such callers. */
+    const char *queue = getenv("QMAILQUEUE");
+    if (queue) {
+        n = snprintf(queue_variable, sizeof queue_variable, "QMAILQUEUE=%s", queue);
+        if (n < 0 || (size_t)n >= sizeof queue_variable) return -1;
+        environment[2] = queue_variable;
+    }
+    return 0;
+}
+
+static void set_limits(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max < WORKER_DESCRIPTORS ? limit.rlim_max : WORKER_DESCRIPTORS;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    /* Mail must not lie around in core files. */
+    limit.rlim_cur = limit.rlim_max = 0;
+    setrlimit(RLIMIT_CORE, &limit);
+}
+
+static int become(const struct identity *who) {
+    if (geteuid() == 0) {
+        if (setgroups(1, &who->gid) < 0 || setgid(who->gid) < 0 || setuid(who->uid) < 0) return -1;
+        gid_t gid[3];
+        if (getresgid(&gid[0], &gid[1], &gid[2]) < 0) return -1;
+        if (gid[0] != who->gid || gid[1] != who->gid || gid[2] != who->gid) { errno = EPERM; return -1; }
+    }
+    uid_t uid[3];
+    if (getresuid(&uid[0], &uid[1], &uid[2]) < 0) return -1;
+    /* No way back, whatever the calls above have said. */
+    if (uid[0] != who->uid || uid[1] != who->uid || uid[2] != who->uid || who->uid == 0 || setuid(0) == 0) { errno = EPERM; return -1; }
+    return 0;
+}
+
+static _Noreturn void child(const char *program, const struct identity *who, int socket) {
+    enum step step = STEP_SETUP;
+    for (int s = 1; s < NSIG; s++)
+        if (s != SIGKILL && s != SIGSTOP) signal(s, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    /* 0 is the socket, 1 and 2 the log; nothing else stays open. 2 is checked at start, so that no socket ends there. */
+    if (dup2(socket, 0) < 0 || dup2(2, 1) < 0 || syscall(SYS_close_range, 3u, ~0u, 0u) < 0) goto failed;
+    umask(077);
+    set_limits();
+    step = STEP_IDENTITY;
+    if (become(who) < 0) goto failed;
+    step = STEP_HOME;
+    if (chdir(who->home) < 0) goto failed;
+    step = STEP_EXEC;
+    char *arguments[] = {(char *)"martlet-local", NULL};
+    execve(program, arguments, environment);
+failed:;
+    unsigned char packet[6];
+    struct writer w = {packet, 0, sizeof packet, 0};
+    int code = errno;
+    write_byte(&w, START_FAILED);
+    write_byte(&w, (unsigned char)step);
+    write_number(&w, (uint32_t)code);
+    /* In the first step 0 may not be the socket yet. */
+    send_packet(step == STEP_SETUP ? socket : 0, packet, w.length, -1);
+    _exit(127);
+}
+
+pid_t start_worker(const char *program, const struct identity *who, int *ours) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return -1;
+    pid_t pid = fork();
+    if (pid == 0) child(program, who, pair[1]);
+    int code = errno;
+    close(pair[1]);
+    if (pid < 0) {
+        close(pair[0]);
+        errno = code;
+        return -1;
+    }
+    *ours = pair[0];
+    return pid;
+}

@@ -1,0 +1,75 @@
+private import Addresses
+private import Boundaries
+internal import ControlFiles
+internal import Frames
+internal import Posix
+internal import Routing
+
+/// `run/route`: smtpd asks at RCPT whether a recipient exists, so that mail for nobody is refused and not bounced.
+final class RouteDoor {
+    private let lookup: LocalPartLookup
+    private let rewriting: Watched<AddressRewriting>
+    private var clients: [ObjectIdentifier: Client] = [:]
+    private let loop: EventLoop
+
+    /// Questions of one peer that wait for an answer; more are not read meanwhile.
+    static let maxPending = 1024
+    /// A peer that leaves so many answers unread is dropped, in bytes.
+    static let maxUnsent = 1 << 20
+
+    private final class Client {
+        var peer: FramePeer?
+        var pending = 0
+    }
+
+    init(_ lookup: LocalPartLookup, on loop: EventLoop, _ control: ControlDirectory) throws {
+        self.lookup = lookup
+        self.loop = loop
+        rewriting = try Watched(AddressRewriting.files.map(control.file)) {
+            try AddressRewriting(control)
+        } complain: {
+            log("route: \($0); the old value stays")
+        }
+    }
+
+    func accept(_ connection: consuming FileDescriptor) {
+        let client = Client()
+        do throws(SystemError) {
+            client.peer = try FramePeer(consume connection, on: loop, maxLength: Route.Question.maxLength) {
+                [weak self, weak client] (frame) throws(FrameError) in
+                let question = try Route.Question(frame)
+                if let client { self?.ask(question, client) }
+            } onClose: { [weak self, weak client] reason in
+                if let reason { log("route: \(reason); connection dropped") }
+                client?.peer = nil
+                if let client { self?.clients[ObjectIdentifier(client)] = nil }
+            }
+            clients[ObjectIdentifier(client)] = client
+        } catch {
+            log("route: \(error)")
+        }
+    }
+
+    func refresh() { rewriting.refreshed() }
+
+    private func ask(_ question: Route.Question, _ client: Client) {
+        let (channel, recipient) = rewriting.refreshed().channel(of: question.recipient)
+        // Nothing runs for an empty local part: such mail is taken and thrown away (spec-qmail §2.4).
+        guard channel == .local, !recipient.localPart.isEmpty else {
+            return send(Route.Answer(token: question.token, verdict: channel == .local ? .exists : .unknown), to: client)
+        }
+        client.pending += 1
+        if client.pending == Self.maxPending { client.peer?.pause() }
+        lookup.find(recipient.localPart) { [weak self] outcome in
+            client.pending -= 1
+            self?.send(Route.Answer(token: question.token, verdict: (try? outcome.get().verdict) ?? .unknown), to: client)
+            if client.pending == Self.maxPending / 2 { client.peer?.resume() }
+        }
+    }
+
+    private func send(_ answer: Route.Answer, to client: Client) {
+        guard let peer = client.peer else { return }
+        guard peer.unsent <= Self.maxUnsent else { return peer.close() }
+        peer.send(answer.encode)
+    }
+}

@@ -1,0 +1,72 @@
+package import Frames
+internal import MailboxStorage
+package import Posix
+
+/// What qmail-local does with one message (spec-qmail §7), for the deliveries of one user. Several run at once, on threads of their caller,
+/// which must ignore SIGPIPE.
+package final class LocalDelivery: Sendable {
+    private let homes = HomeKeeper()
+    private let maildirs = MaildirCache()
+
+    package init() {}
+
+    /// Delivers by the user's instructions. Home, `.qmail` and Maildir are looked at anew each time.
+    package func deliver(_ request: WorkerRequest, _ message: consuming FileDescriptor?) -> DeliveryReport {
+        do throws(Undeliverable) {
+            return try run(request, try LocalDelivery.content(message))
+        } catch {
+            return error.report
+        }
+    }
+
+    private func run(_ request: WorkerRequest, _ message: MessageContent) throws(Undeliverable) -> DeliveryReport {
+        let home = try homes.home(Array(request.home))
+        let lines = TraceLines(sender: request.sender, localPart: request.localPart, domain: request.domain)
+        try LocalDelivery.checkLoop(lines, message)
+        let file = try DotQmailFile.find(in: home, dash: request.dash, ext: request.ext)
+        let instructions = try LocalDelivery.instructions(request, file)
+        var run = DeliveryRun(request, message, lines, home, maildirs)
+        do throws(Undeliverable) {
+            try run.run(instructions, defaultExtension: file?.defaultExtension)
+            return DeliveryReport(.delivered, DeliveryText.limited(run.output))
+        } catch {
+            return DeliveryReport(error.report.outcome, DeliveryText.limited(run.output + error.report.text))
+        }
+    }
+
+    private static func content(_ message: consuming FileDescriptor?) throws(Undeliverable) -> MessageContent {
+        guard let descriptor = consume message else { throw .deferred("Unable to read message: file descriptor not open. (#4.3.0)\n") }
+        do throws(SystemError) {
+            return try MessageContent(descriptor)
+        } catch {
+            throw .deferred("Unable to read message: \(error.reason). (#4.3.0)\n")
+        }
+    }
+
+    private static func checkLoop(_ lines: TraceLines, _ message: MessageContent) throws(Undeliverable) {
+        var check = LoopCheck(lines.deliveredTo)
+        var finding = check.scan(message.head)
+        do throws(SystemError) {
+            if finding == .needsMore {
+                try message.forEachChunkAfterHead { chunk in
+                    finding = check.scan(chunk)
+                    return finding == .needsMore
+                }
+            }
+        } catch {
+            throw .deferred("Unable to read message: \(error.reason). (#4.3.0)\n")
+        }
+        if finding == .looping { throw .failed("This message is looping: it already has my Delivered-To line. (#5.4.6)\n") }
+    }
+
+    /// The user's own, or the default where there are none or an empty file.
+    private static func instructions(_ request: WorkerRequest, _ file: DotQmailFile?) throws(Undeliverable) -> [DotQmail.Instruction] {
+        guard file != nil || request.dash.isEmpty else { throw .failed("Sorry, no mailbox here by that name. (#5.1.1)\n") }
+        do throws(DotQmail.Failure) {
+            if let file, !file.text.isEmpty { return try DotQmail(file.text, isForwardOnly: file.isForwardOnly).instructions }
+            return try DotQmail(request.defaultDelivery).instructions
+        } catch {
+            throw .deferred("Uh-oh: first line of .qmail file is blank. (#4.2.1)\n")
+        }
+    }
+}

@@ -1,0 +1,19 @@
+package import Frames
+
+/// Ends a delivery without success: the report that qmail-local would give by its output and exit code (spec-qmail §2.4).
+package struct Undeliverable: Error, Equatable {
+    package let report: DeliveryReport
+
+    private init(_ outcome: DeliveryReport.Outcome, _ text: some Collection<UInt8>) { report = DeliveryReport(outcome, Array(text)) }
+
+    /// Exit code 111.
+    package static func deferred(_ text: String) -> Undeliverable { Undeliverable(.deferred, text.utf8) }
+    package static func deferred(_ text: [UInt8]) -> Undeliverable { Undeliverable(.deferred, text) }
+    /// Exit code 100.
+    package static func failed(_ text: String) -> Undeliverable { Undeliverable(.failed, text.utf8) }
+
+    /// `WHAT SUBJECT: REASON. (#CODE)`, deferred.
+    static func trouble(_ what: String, _ subject: some Collection<UInt8>, _ reason: String, _ code: String) -> Undeliverable {
+        .deferred(Array("\(what) ".utf8) + subject + Array(": \(reason). (#\(code))\n".utf8))
+    }
+}

@@ -1,0 +1,15 @@
+/// Why a message is not in a Maildir. Each is temporary, with qmail-local's words (spec-qmail §7.6).
+package enum MaildirFailure: Error, Equatable {
+    /// It is not there, is no Maildir, or is not ours.
+    case noMaildir
+    case cannotReadMessage
+    case trouble
+
+    package var text: String {
+        switch self {
+        case .noMaildir: "Unable to chdir to maildir. (#4.2.1)\n"
+        case .cannotReadMessage: "Unable to read message. (#4.3.0)\n"
+        case .trouble: "Temporary error on maildir delivery. (#4.3.0)\n"
+        }
+    }
+}

@@ -1,0 +1,72 @@
+private import Glibc
+package import Posix
+
+/// Appends messages to mbox files, locked against every other program that uses flock.
+package enum Mbox {
+    /// spec-qmail §7.6.
+    package static let lockSeconds = 30
+    private static let lockRetryMicroseconds: UInt32 = 50_000
+
+    /// - Parameters:
+    ///   - path: as in a `.qmail` line.
+    ///   - home: where relative paths begin.
+    ///   - lines: the From_ line and the trace lines.
+    package static func append(
+        _ lines: [UInt8], _ message: MessageContent, to path: [UInt8], in home: borrowing FileDescriptor
+    ) throws(MboxFailure) {
+        let file = try open(path, in: home)
+        let isLocked = try lock(file)
+        let size = lseek(file.raw, 0, SEEK_END)
+        do throws(MboxFailure) {
+            try write(lines, message, to: file)
+        } catch {
+            // Only under the lock is the old end still ours to restore.
+            if isLocked, size >= 0 { ftruncate(file.raw, size) }
+            throw error
+        }
+    }
+
+    /// A regular file with one name, ours, not reached by a link: nobody else can have put it in the way of our mail.
+    private static func open(_ path: [UInt8], in home: borrowing FileDescriptor) throws(MboxFailure) -> FileDescriptor {
+        do throws(SystemError) {
+            let file = try FileDescriptor.open(path, in: home, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK)
+            let raw = file.raw
+            var info = stat()
+            try check("stat") { fstat(raw, &info) }
+            guard info.st_mode & S_IFMT == S_IFREG, info.st_nlink == 1, info.st_uid == geteuid() else {
+                throw SystemError(call: "open", subject: "", errno: EPERM)
+            }
+            return file
+        } catch { throw .cannotOpen(error) }
+    }
+
+    /// - Returns: false where locks do not work; mail is delivered all the same.
+    private static func lock(_ file: borrowing FileDescriptor) throws(MboxFailure) -> Bool {
+        let deadline = monotonicNanoseconds() + UInt64(lockSeconds) * 1_000_000_000
+        while flock(file.raw, LOCK_EX | LOCK_NB) != 0 {
+            guard errno == EWOULDBLOCK || errno == EINTR else { return false }
+            guard monotonicNanoseconds() < deadline else { throw .locked }
+            usleep(lockRetryMicroseconds)
+        }
+        return true
+    }
+
+    private static func write(_ lines: [UInt8], _ message: MessageContent, to file: borrowing FileDescriptor) throws(MboxFailure) {
+        let raw = file.raw
+        var quoting = MboxQuoting()
+        var isWriting = true
+        do throws(SystemError) {
+            try writeAll(lines + quoting.quote(message.head), to: raw)
+            isWriting = false
+            try message.forEachChunkAfterHead { (chunk) throws(SystemError) in
+                isWriting = true
+                try writeAll(quoting.quote(chunk), to: raw)
+                isWriting = false
+                return true
+            }
+            isWriting = true
+            try writeAll(quoting.finish(), to: raw)
+            try check("fsync") { fsync(raw) }
+        } catch { throw isWriting ? .cannotWrite(error) : .cannotReadMessage(error) }
+    }
+}

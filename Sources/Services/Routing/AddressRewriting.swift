@@ -1,0 +1,80 @@
+package import Addresses
+private import Bytes
+
+/// Where a recipient goes, as qmail-send decides it at acceptance (spec-qmail §6.1): `envnoathost`, `percenthack`, `locals`, `virtualdomains`, in this order.
+///
+/// A value made of control files; each question costs a few hash look-ups, however many domains there are.
+/// Domains are compared without case, the address that comes out keeps its own.
+package struct AddressRewriting: Sendable {
+    package enum Channel: Sendable { case local, remote }
+
+    private let envNoAtHost: [UInt8]
+    private let percentHack: Set<[UInt8]>
+    private let locals: Set<[UInt8]>
+    private let virtualDomains: [[UInt8]: [UInt8]]
+
+    /// - Parameters:
+    ///   - virtualDomains: keys in lower case, `user@domain`, `domain`, `.suffix` or empty, with what is prepended; an empty value is an exception.
+    package init(
+        envNoAtHost: [UInt8], percentHack: some Sequence<[UInt8]> = [], locals: some Sequence<[UInt8]>, virtualDomains: [[UInt8]: [UInt8]] = [:]
+    ) {
+        self.envNoAtHost = envNoAtHost
+        self.percentHack = Set(percentHack.map { $0.lowercasedASCII() })
+        self.locals = Set(locals.map { $0.lowercasedASCII() })
+        self.virtualDomains = virtualDomains
+    }
+
+    /// The channel of a recipient, and the recipient as it is delivered to: with its host, percent signs resolved, a virtual domain's prepend in front.
+    package func channel(of recipient: Address) -> (channel: Channel, recipient: Address) {
+        let (bytes, at) = resolvingPercents(withHost(recipient))
+        let folded = bytes.lowercasedASCII()
+        if locals.contains(Array(folded[(at + 1)...])) { return (.local, address(bytes[..<at], bytes[(at + 1)...])) }
+        // An empty value is the exception that makes a part of a virtual domain remote.
+        guard let prepend = virtualDomains[folded] ?? prepend(forDomain: folded[(at + 1)...]), !prepend.isEmpty else {
+            return (.remote, address(bytes[..<at], bytes[(at + 1)...]))
+        }
+        return (.local, address(prepend + [ASCII.hyphen] + bytes[..<at], bytes[(at + 1)...]))
+    }
+
+    /// A rewritten recipient as people know it, for bounces: without the prepend of its virtual domain (spec-qmail §8.3; `user@domain` keys are not looked at).
+    package func unprepended(_ recipient: Address) -> Address {
+        guard let domain = recipient.domain, let prepend = prepend(forDomain: domain.lowercasedASCII()[...]), !prepend.isEmpty,
+            recipient.bytes.starts(with: prepend + [ASCII.hyphen])
+        else { return recipient }
+        return Address(recipient.bytes.dropFirst(prepend.count + 1)) ?? recipient
+    }
+
+    private func withHost(_ recipient: Address) -> [UInt8] {
+        recipient.domain == nil ? recipient.bytes + [ASCII.at] + envNoAtHost : recipient.bytes
+    }
+
+    /// - Returns: the address and the place of its last `@`.
+    private func resolvingPercents(_ address: [UInt8]) -> (bytes: [UInt8], at: Int) {
+        var bytes = address
+        var at = bytes.lastIndex(of: ASCII.at) ?? bytes.startIndex
+        while percentHack.contains(bytes[(at + 1)...].lowercasedASCII()), let percent = bytes[..<at].lastIndex(of: ASCII.percent) {
+            bytes.removeSubrange(at...)
+            bytes[percent] = ASCII.at
+            at = percent
+        }
+        return (bytes, bytes.lastIndex(of: ASCII.at) ?? at)
+    }
+
+    /// The domain itself, its suffixes that begin with a dot, longest first, then the empty key.
+    private func prepend(forDomain domain: ArraySlice<UInt8>) -> [UInt8]? {
+        guard !virtualDomains.isEmpty else { return nil }
+        if let found = virtualDomains[Array(domain)] { return found }
+        for index in domain.indices where domain[index] == ASCII.dot && index > domain.startIndex {
+            if let found = virtualDomains[Array(domain[index...])] { return found }
+        }
+        return virtualDomains[[]]
+    }
+
+    /// An address has a limit. One that grew beyond it loses the end of its local part: it stays within the same user's or domain's hands.
+    private func address(_ local: some Collection<UInt8>, _ domain: ArraySlice<UInt8>) -> Address {
+        let domain = local.count + domain.count < Address.maxBytes ? domain : domain.prefix(Address.maxBytes / 2)
+        let local = local.prefix(Address.maxBytes - 1 - domain.count)
+        // What was added comes from control files, whose loading refuses the bytes that an address must not hold.
+        return Address(Array(local) + [ASCII.at] + domain) ?? .null
+    }
+}
