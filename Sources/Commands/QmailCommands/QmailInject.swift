@@ -1,3 +1,4 @@
+private import Addresses
 private import Bytes
 private import ControlFiles
 private import Glibc
@@ -126,7 +127,7 @@ enum QmailInject {
     private static func show(_ header: CompletedHeader, _ bodyStart: ArraySlice<UInt8>, _ input: inout Input) throws(Failure) {
         var output = Output(1)
         output.write("Return-Path: <".utf8)
-        output.write(header.sender)
+        output.write(Address(header.sender)?.quoted ?? header.sender)
         output.write(">\n".utf8)
         try write(header.bytes, bodyStart, &input) { (bytes) throws(Failure) in output.write(bytes) }
         output.flush()
