@@ -211,8 +211,8 @@ private func bounce(
 
     @Test func manyLongTextsStayInBounds() {
         let long = Array(String(repeating: "x", count: 10_000).utf8)
-        let made = bounce((0..<100_000).map { Failure(recipient: address("user\($0)@example.org"), text: long) }, format: .deliveryReport(boundary)).prefix()
-        #expect(made.count < 100_000_000)
-        #expect(made.text.contains("<user99999@example.org>:\n"))
+        let made = bounce((0..<5000).map { Failure(recipient: address("user\($0)@example.org"), text: long) }, format: .deliveryReport(boundary)).prefix()
+        #expect(made.count < 20_000_000)
+        #expect(made.text.contains("<user4999@example.org>:\n"))
     }
 }

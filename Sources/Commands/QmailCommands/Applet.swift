@@ -19,9 +19,25 @@ package struct Applet: Sendable {
     package let synopsis: String
     /// Paragraphs.
     package let description: [String]
-    package var options: [Entry] = []
-    package var environment: [Entry] = []
-    package var files: [Entry] = []
-    package var exitCodes: [Entry] = []
+    package let options: [Entry]
+    package let environment: [Entry]
+    package let files: [Entry]
+    package let exitCodes: [Entry]
     package let run: @Sendable (Invocation) -> Int32
+
+    package init(
+        name: String, section: Int, summary: String, synopsis: String, description: [String], options: [Entry] = [], environment: [Entry] = [],
+        files: [Entry] = [], exitCodes: [Entry] = [], run: @escaping @Sendable (Invocation) -> Int32
+    ) {
+        self.name = name
+        self.section = section
+        self.summary = summary
+        self.synopsis = synopsis
+        self.description = description
+        self.options = options
+        self.environment = environment
+        self.files = files
+        self.exitCodes = exitCodes
+        self.run = run
+    }
 }
