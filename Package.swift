@@ -74,7 +74,7 @@ let planned: [Target] = [
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix"]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix"]),
         program("qmail", ["QmailCommands"]),
         program("martletd", ["QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"]),
 
@@ -90,7 +90,7 @@ let planned: [Target] = [
         tests("JournalTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "SimulatedDisk", "Storage"]),
         tests("RoutingTests", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix"]),
-        tests("CommandsTests", ["Addresses", "Bytes", "MessageHeader", "QmailCommands"]),
+        tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "MessageHeader", "Posix", "QmailCommands"]),
 ]
 
 // While the rooms are being built: only those whose folder is there.

@@ -53,7 +53,7 @@ package struct Address: Hashable, Sendable {
     }
 
     /// spec-qmail appendix A: as is only when it is a dot-atom of ASCII.
-    private static func needsQuoting(_ local: ArraySlice<UInt8>) -> Bool {
+    package static func needsQuoting(_ local: ArraySlice<UInt8>) -> Bool {
         guard let first = local.first, let last = local.last, first != ASCII.dot, last != ASCII.dot else { return true }
         var previous: UInt8 = 0
         for byte in local {

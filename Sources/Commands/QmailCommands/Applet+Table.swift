@@ -1,0 +1,110 @@
+// Every applet with its manual. Synopses in the words of qmail's usage lines.
+extension Applet {
+    package static let all: [Applet] = [queue, inject, sendmail, mailq, newaliases, qread, qstat, showctl, maildirmake, newu, newmrh]
+
+    private static let commonExitCodes = [
+        Entry("0", "Done."), Entry("100", "Permanent failure: the same call would fail again."), Entry("111", "Temporary failure: try again later."),
+    ]
+    private static let home = Entry("QMAILHOME", "The qmail home, when it is neither the folder above the program's own nor /var/qmail.")
+    private static let queueVariable = Entry("QMAILQUEUE", "A program to run instead of handing mail to the queue; relative to the qmail home.")
+
+    private static let queue = Applet(
+        name: "qmail-queue", section: 8, summary: "queue a mail message for delivery", synopsis: "",
+        description: [
+            "qmail-queue reads a message from descriptor 0 and then an envelope from descriptor 1: F, the sender, a NUL; for each recipient T, the address, a NUL; one NUL more. It adds one Received line and exits 0 when the message is safe on disk.",
+            "It runs with no rights but its caller's: it is a client of the queue, which learns from the kernel who the caller is.",
+        ],
+        environment: [home], files: [Entry("run/inject/socket", "Where the queue takes mail.")],
+        exitCodes: [
+            Entry("0", "Queued."), Entry("11", "An address is too long."), Entry("31", "The message is refused for good."), Entry("51", "Out of memory."),
+            Entry("52", "Timeout: 24 hours are over."), Entry("53", "Write error, disk full, or the queue was lost."),
+            Entry("54", "Message or envelope cannot be read to its end."), Entry("61", "Trouble with the home directory."),
+            Entry("63", "The queue is not running."), Entry("71", "The message is refused for now."), Entry("91", "The envelope breaks the format."),
+        ], run: { QmailQueue.run($0) })
+
+    private static let inject = Applet(
+        name: "qmail-inject", section: 8, summary: "preprocess and send a mail message",
+        synopsis: "[ -nNaAhH ] [ -fsender ] [ recip ... ]",
+        description: [
+            "qmail-inject reads a message from descriptor 0, completes its header and gives it to the queue. It adds Date, Message-ID and From where they are missing, completes addresses without host or domain, and removes Bcc, Return-Path and Content-Length."
+        ],
+        options: [
+            Entry("-a", "Send to the addresses of the command line only."), Entry("-h", "Send to the addresses of the header only."),
+            Entry("-A", "Send to the addresses of the command line if there are any, else to those of the header. The default."),
+            Entry("-H", "Send to the addresses of both."), Entry("-n", "Do not send; print the message."), Entry("-N", "Send. The default."),
+            Entry("-f sender", "Envelope sender."),
+        ],
+        environment: [
+            Entry("QMAILUSER, MAILUSER, USER, LOGNAME", "User name in From and envelope sender; the first that is set counts."),
+            Entry("QMAILHOST, MAILHOST", "Host name in both."), Entry("QMAILNAME, MAILNAME, NAME", "Personal name in From."),
+            Entry("QMAILSUSER, QMAILSHOST", "User and host in the envelope sender alone."),
+            Entry(
+                "QMAILINJECT",
+                "Letters: c name as a comment; s ignore Return-Path; f delete From; i delete Message-ID; r a sender for each recipient (VERP); m a sender for each message."
+            ),
+            Entry("QMAILDEFAULTHOST, QMAILDEFAULTDOMAIN, QMAILPLUSDOMAIN, QMAILIDHOST", "Go before the control files of the same purpose."),
+            Entry("QMAILMFTFILE", "A file of mailing list addresses: mail to them gets a Mail-Followup-To field."), queueVariable, home,
+        ],
+        files: [
+            Entry("control/defaulthost", "Added to addresses without host; default me."),
+            Entry("control/defaultdomain", "Added to host names without dots; default me."),
+            Entry("control/plusdomain", "Added to host names that end in a plus sign; default me."),
+            Entry("control/idhost", "Right side of Message-IDs; default me."),
+        ], exitCodes: commonExitCodes, run: { QmailInject.run($0) })
+
+    private static let sendmail = Applet(
+        name: "sendmail", section: 8, summary: "send mail, for programs that know this name", synopsis: "[ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]",
+        description: ["sendmail runs qmail-inject with the options that stand for its own."],
+        options: [
+            Entry("-t", "Send to the addresses of the header too."), Entry("-f sender", "Envelope sender and default author."),
+            Entry("-F name", "Personal name in From."), Entry("-bp", "Run qmail-qread."), Entry("-bs", "Run qmail-smtpd on descriptors 0 and 1."),
+            Entry("-bm, -B, -E, -J, -e, -i, -m, -o, -p, -v, -x", "Ignored."),
+        ],
+        environment: [queueVariable, home], exitCodes: commonExitCodes, run: { Sendmail.run($0) })
+
+    private static let mailq = Applet(
+        name: "mailq", section: 8, summary: "list the queue: qmail-qread by another name", synopsis: "", description: ["See qmail-qread."],
+        exitCodes: commonExitCodes, run: { QmailQread.run($0) })
+
+    private static let newaliases = Applet(
+        name: "newaliases", section: 8, summary: "tells where alias files are compiled", synopsis: "",
+        description: ["There are no aliases to compile here: fastforward has a program of this name."], exitCodes: [commonExitCodes[1]],
+        run: { Sendmail.newaliases($0) })
+
+    private static let qread = Applet(
+        name: "qmail-qread", section: 8, summary: "list outgoing messages and recipients", synopsis: "",
+        description: [
+            "For each message in the queue a line with date, number, size and sender, then a line for each recipient: channel and address. Recipients that need no more attempts are marked done; a message that will bounce is marked bouncing."
+        ],
+        environment: [home], files: [Entry("run/admin/socket", "Where the queue is asked; for administrators only.")],
+        exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailQread.run($0) })
+
+    private static let qstat = Applet(
+        name: "qmail-qstat", section: 8, summary: "summarize status of the mail queue", synopsis: "",
+        description: ["Prints how many messages the queue holds, and how many of them it has not looked at yet."], environment: [home],
+        files: [Entry("run/admin/socket", "Where the queue is asked; for administrators only.")],
+        exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailQstat.run($0) })
+
+    private static let showctl = Applet(
+        name: "qmail-showctl", section: 8, summary: "analyze the configuration files", synopsis: "",
+        description: ["Explains every file in control/, and what holds where a file is missing. Files that no program reads are named."],
+        environment: [home], files: [Entry("control/", "The folder it looks at.")], exitCodes: [commonExitCodes[0], commonExitCodes[2]],
+        run: { QmailShowctl.run($0) })
+
+    private static let maildirmake = Applet(
+        name: "maildirmake", section: 1, summary: "make a maildir", synopsis: "name",
+        description: ["Creates the folder name with tmp, new and cur in it, for its owner's eyes only. The folder must not exist."],
+        exitCodes: commonExitCodes, run: { Maildirmake.run($0) })
+
+    private static let newu = Applet(
+        name: "qmail-newu", section: 8, summary: "prepare address assignments for use", synopsis: "",
+        description: ["Compiles users/assign into users/cdb, which takes effect with the next delivery. If anything fails the old users/cdb stays."],
+        environment: [home], files: [Entry("users/assign", "What it reads."), Entry("users/cdb", "What it writes.")],
+        exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailNewu.run($0) })
+
+    private static let newmrh = Applet(
+        name: "qmail-newmrh", section: 8, summary: "prepare morercpthosts for use", synopsis: "",
+        description: ["Compiles control/morercpthosts into control/morercpthosts.cdb."], environment: [home],
+        files: [Entry("control/morercpthosts", "What it reads."), Entry("control/morercpthosts.cdb", "What it writes.")],
+        exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailNewmrh.run($0) })
+}

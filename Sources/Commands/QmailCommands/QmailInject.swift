@@ -1,0 +1,181 @@
+private import Addresses
+private import Bytes
+private import ControlFiles
+private import Glibc
+private import Injection
+package import MessageHeader
+package import Posix
+
+/// qmail-inject (spec-qmail §11): completes the header of a message and hands it to the queue.
+enum QmailInject {
+    static func run(_ call: Invocation) -> Int32 {
+        occupyStandardDescriptors(readers: [0])
+        let options: Options
+        do throws(Options.Failure) { options = try Options(call.arguments, accepting: "aAhHnNf:") } catch {
+            writeAll(error.message(call.programName)[...], to: 2)
+            return ExitCode.permanent
+        }
+        do throws(Failure) {
+            try inject(options, call.environment)
+            return ExitCode.ok
+        } catch {
+            return fatal("qmail-inject", error.text, error.code)
+        }
+    }
+
+    fileprivate struct Failure: Error {
+        let text: [UInt8]
+        let code: Int32
+
+        init(_ text: String, _ code: Int32) {
+            self.text = Array(text.utf8)
+            self.code = code
+        }
+
+        init(_ failure: InjectionFailure) { self.init(failure.text, failure.isPermanent ? ExitCode.permanent : ExitCode.temporary) }
+
+        init(_ error: SubmissionError) {
+            code = ExitCode.permanent
+            text =
+                switch error {
+                // The field ends with its own LF.
+                case .field(let field): Array("unable to parse this line:\n".utf8) + field.dropLast()
+                case .address(let address): Array("unable to parse address: ".utf8) + address
+                }
+        }
+
+        static let readError = Failure("read error", ExitCode.temporary)
+        static let headerTooLong = Failure("the header is longer than \(maxHeaderBytes) bytes", ExitCode.permanent)
+    }
+
+    /// No header of a message is longer. The body has no limit here.
+    static let maxHeaderBytes = 16 << 20
+
+    private static func inject(_ options: Options, _ environment: Environment) throws(Failure) {
+        let mailingLists = MailingLists.read(environment)
+        do throws(SystemError) { try QmailHome.enter() } catch { throw Failure("internal bug", ExitCode.temporary) }
+        var settings: SubmissionSettings
+        do throws(SystemError) { settings = try SubmissionSettings(environment, now: unixTime(), processID: getpid()) } catch { throw .readError }
+        settings.mailingLists = mailingLists
+        settings.take(options)
+
+        var input = Input(0)
+        let (fields, bodyStart) = try readHeader(&input)
+        let header: CompletedHeader
+        do throws(SubmissionError) { header = try CompletedHeader(fields, settings) } catch { throw Failure(error) }
+        if options.options.last(where: { $0.letter == "n" || $0.letter == "N" })?.letter == "n" {
+            try show(header, bodyStart, &input)
+        } else {
+            try queue(header, bodyStart, &input, environment["QMAILQUEUE"])
+        }
+    }
+
+    /// - Returns: the fields, and what of the body was read with them, the empty line included.
+    private static func readHeader(_ input: inout Input) throws(Failure) -> ([HeaderField], ArraySlice<UInt8>) {
+        var splitter = HeaderSplitter()
+        var size = 0
+        do throws(Input.Failure) {
+            while let line = try input.line(limit: maxHeaderBytes) {
+                size += line.count
+                guard size <= maxHeaderBytes else { throw Input.Failure(errno: EFBIG) }
+                switch splitter.take(line) {
+                case .header: continue
+                case .separator: return (splitter.fields, [ASCII.lf])
+                case .body: return (splitter.fields, [ASCII.lf] + line)
+                }
+            }
+        } catch {
+            throw error.errno == EFBIG ? .headerTooLong : .readError
+        }
+        splitter.finish()
+        return (splitter.fields, [])
+    }
+
+    /// Header, body, and the LF that a last line may lack.
+    private static func write(
+        _ header: [UInt8], _ bodyStart: ArraySlice<UInt8>, _ input: inout Input, to sink: (ArraySlice<UInt8>) throws(Failure) -> Void
+    ) throws(Failure) {
+        try sink(header[...])
+        var last = bodyStart.last ?? ASCII.lf
+        try sink(bodyStart)
+        while let chunk = try next(&input) {
+            last = chunk.last ?? last
+            try sink(chunk)
+        }
+        if last != ASCII.lf { try sink([ASCII.lf]) }
+    }
+
+    private static func next(_ input: inout Input) throws(Failure) -> ArraySlice<UInt8>? {
+        do throws(Input.Failure) { return try input.chunk() } catch { throw .readError }
+    }
+
+    private static func queue(
+        _ header: CompletedHeader, _ bodyStart: ArraySlice<UInt8>, _ input: inout Input, _ program: [UInt8]?
+    ) throws(Failure) {
+        let injection = try translated { () throws(InjectionFailure) in try Injection(program: program?.text) }
+        try write(header.bytes, bodyStart, &input) { (bytes) throws(Failure) in
+            try translated { () throws(InjectionFailure) in try injection.write(bytes) }
+        }
+        _ = try translated { () throws(InjectionFailure) in try injection.commit(sender: header.sender, recipients: header.recipients) }
+    }
+
+    private static func translated<Result>(_ body: () throws(InjectionFailure) -> Result) throws(Failure) -> Result {
+        do throws(InjectionFailure) { return try body() } catch { throw Failure(error) }
+    }
+
+    /// -n: what would be queued.
+    private static func show(_ header: CompletedHeader, _ bodyStart: ArraySlice<UInt8>, _ input: inout Input) throws(Failure) {
+        var output = Output(1)
+        output.write("Return-Path: <".utf8)
+        output.write(Address(header.sender)?.quoted ?? header.sender)
+        output.write(">\n".utf8)
+        try write(header.bytes, bodyStart, &input) { (bytes) throws(Failure) in output.write(bytes) }
+        output.flush()
+        if output.hasFailed { throw Failure("unable to write", ExitCode.temporary) }
+    }
+}
+
+extension SubmissionSettings {
+    /// Environment first, then the control files (spec-qmail §11.1). A name that no file gives is the file's own name.
+    package init(_ environment: Environment, now: UInt64, processID: Int32) throws(SystemError) {
+        let control = ControlDirectory()
+        func host(_ variable: String, _ file: String) throws(SystemError) -> [UInt8] {
+            if let given = environment[variable] { return given }
+            return try control.lineOrMe(file) ?? Array(file.utf8)
+        }
+        self.init(
+            rewriting: AddressRewriting(
+                defaultHost: try host("QMAILDEFAULTHOST", "defaulthost"), defaultDomain: try host("QMAILDEFAULTDOMAIN", "defaultdomain"),
+                plusDomain: try host("QMAILPLUSDOMAIN", "plusdomain")),
+            idHost: try host("QMAILIDHOST", "idhost"),
+            user: environment.first("QMAILUSER", "MAILUSER", "USER", "LOGNAME") ?? Array("anonymous".utf8),
+            host: environment.first("QMAILHOST", "MAILHOST"),
+            personalName: environment.first("QMAILNAME", "MAILNAME", "NAME"),
+            senderUser: environment["QMAILSUSER"], senderHost: environment["QMAILSHOST"],
+            style: Style(letters: environment["QMAILINJECT"] ?? []), now: now, processID: processID)
+    }
+
+    package mutating func take(_ options: Options) {
+        for option in options.options {
+            switch option.letter {
+            case "a": recipientSource = .arguments
+            case "h": recipientSource = .header
+            case "A": recipientSource = .argumentsElseHeader
+            case "H": recipientSource = .both
+            case "f": sender = option.value
+            default: break
+            }
+        }
+        arguments = options.rest
+    }
+}
+
+/// The addresses that `QMAILMFTFILE` lists, a path relative to the caller's folder.
+private enum MailingLists {
+    private static let maxBytes = 1 << 20
+
+    static func read(_ environment: Environment) -> Set<[UInt8]> {
+        guard let path = environment["QMAILMFTFILE"], let bytes = try? readSmallFile(path.text, maxBytes: maxBytes) else { return [] }
+        return Set(ControlDirectory.entries(bytes).map { $0.text.lowercasedASCII() })
+    }
+}

@@ -1,0 +1,60 @@
+package import Addresses
+package import Frames
+private import Glibc
+private import Posix
+
+/// A message on its way into the queue: through the program of `QMAILQUEUE` where that is set, else straight to the queue.
+/// What every command that makes mail uses (spec-qmail §3.3).
+package final class Injection {
+    private enum Door {
+        case queue(QueueClient)
+        case program(QueueProgram)
+    }
+
+    private let door: Door
+
+    /// - Parameter program: the value of `QMAILQUEUE`. The working directory must be the qmail home.
+    package init(program: String?) throws(InjectionFailure) {
+        signal(SIGPIPE, SIG_IGN)
+        door = if let program { .program(try QueueProgram(program)) } else { .queue(QueueClient()) }
+    }
+
+    /// Content, in parts as they come.
+    package func write(_ bytes: ArraySlice<UInt8>) throws(InjectionFailure) {
+        switch door {
+        case .program(let program): program.write(bytes)
+        case .queue(let client): try Injection.translated { () throws(QueueRefusal) in try client.write(bytes) }
+        }
+    }
+
+    /// - Returns: the number shown as "qp". The message is durable then.
+    package func commit(sender: [UInt8], recipients: [[UInt8]]) throws(InjectionFailure) -> UInt64 {
+        switch door {
+        case .program(let program):
+            try program.finish(Injection.envelope(sender, recipients))
+            return UInt64(program.pid)
+        case .queue(let client):
+            return try Injection.translated { () throws(QueueRefusal) in
+                for recipient in recipients { try client.add(recipient: try Injection.address(recipient)) }
+                return try client.commit(sender: try Injection.address(sender)).qp
+            }
+        }
+    }
+
+    /// Too long is told from what no address may hold (CR, LF, NUL): the queue takes neither.
+    package static func address(_ bytes: [UInt8]) throws(QueueRefusal) -> Address {
+        guard let address = Address(bytes) else { throw bytes.count > Address.maxBytes ? .addressTooLong : .permanentlyRejected }
+        return address
+    }
+
+    /// spec-qmail §3.1
+    private static func envelope(_ sender: [UInt8], _ recipients: [[UInt8]]) -> [UInt8] {
+        var result = [UInt8(ascii: "F")] + sender + [0]
+        for recipient in recipients { result += [UInt8(ascii: "T")] + recipient + [0] }
+        return result + [0]
+    }
+
+    private static func translated<Result>(_ body: () throws(QueueRefusal) -> Result) throws(InjectionFailure) -> Result {
+        do throws(QueueRefusal) { return try body() } catch { throw InjectionFailure(error) }
+    }
+}
