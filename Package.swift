@@ -65,7 +65,7 @@ let planned: [Target] = [
         module("Services", "QueueStore", ["Addresses", "Bytes", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
 
         // Roles.
-        module("Roles", "RoleContext"),
+        module("Roles", "RoleContext", ["Bytes", "CPosix", "Posix"]),
         module("Roles", "QueueRole", ["Addresses", "Boundaries", "Bounces", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Journal", "JournalFormat", "Posix", "QueueStore", "RoleContext", "Routing", "Schedule", "Storage"]),
         module("Roles", "RouteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
         module("Roles", "DNSRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "Resolver", "RoleContext"]),
@@ -89,6 +89,7 @@ let planned: [Target] = [
         tests("JournalTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Storage"]),
         tests("RoutingTests", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix"]),
+        tests("SupervisorTests", ["RoleContext", "Supervisor"]),
         tests("CommandsTests", ["Addresses", "Bytes", "MessageHeader", "QmailCommands"]),
 ]
 
