@@ -27,7 +27,10 @@ final class Charge {
         starts += 1
     }
 
-    enum Verdict { case restart(afterSeconds: Double), misconfigured }
+    enum Verdict {
+        case restart(afterSeconds: Double)
+        case misconfigured
+    }
 
     func ended(_ status: ExitStatus, now: UInt64) -> Verdict {
         let life = pid == nil ? 0 : Double(now &- startedAt) / 1e9

@@ -1,6 +1,6 @@
+private import Boundaries
 private import Glibc
 package import Posix
-private import Boundaries
 
 /// A listening socket for mail, bound by the supervisor and shared by all smtpd workers: it outlives each of them, so a client that connects
 /// while one is being restarted waits instead of being refused.

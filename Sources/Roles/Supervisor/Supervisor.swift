@@ -1,5 +1,5 @@
-private import ControlFiles
 private import CPosix
+private import ControlFiles
 private import Glibc
 private import Posix
 private import RoleContext
