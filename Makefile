@@ -8,25 +8,27 @@ LSPAWN = $(PROGRAMS)/martlet-lspawn
 QMAILHOME ?= /var/qmail
 DESTDIR ?=
 
-.PHONY: build run test bench lint install packages-build
+.PHONY: build run test bench lint install packages
 
-build: packages-build $(LSPAWN)
+build: packages
 	swift build -c release
+	@$(MAKE) --no-print-directory $(LSPAWN)
 
-packages-build:
+packages:
 	@Tools/need libunbound-dev dns-root-data
 
 # The one program that stays root on a privileged installation: C, so that nothing of a language runtime runs as root.
 $(LSPAWN): $(wildcard Sources/Commands/martlet-lspawn/*.[ch])
-	@mkdir -p $(PROGRAMS)
 	$(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $(filter %.c,$^)
 
 # Starts a mail system in ./var, or $$QMAILHOME, in the foreground, and shows that it delivers.
 run: build
 	@QMAILHOME="$(if $(filter file default,$(origin QMAILHOME)),$(CURDIR)/var,$(QMAILHOME))" Tools/run $(PROGRAMS)
 
-test: packages-build $(LSPAWN)
+test: packages
 	@Tools/need python3-pytest python3-dnspython swaks postfix strace
+	swift build -c release --build-tests
+	@$(MAKE) --no-print-directory $(LSPAWN)
 	@Tools/test $(PROGRAMS)
 
 bench: build

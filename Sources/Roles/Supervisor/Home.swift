@@ -19,9 +19,7 @@ struct Home {
     static let lockPath = "run/martletd.lock"
 
     init(_ path: String, _ accounts: Accounts) throws(StartFailure) {
-        _ = try orMend("make it with `make install`, or name another: martletd HOME") { () throws(SystemError) in
-            try check("enter", path) { chdir(path) }
-        }
+        try Self.enter(path)
         self.path = Self.workingDirectory() ?? path
         try Self.requireName()
         let mend = accounts.isPrivileged ? "the home must be root's" : "let the account that starts martletd own \(path)"
@@ -31,6 +29,16 @@ struct Home {
             return FileDescriptorBox(try FileDescriptor.open(Self.lockPath, O_RDWR | O_CREAT))
         }
         try takeLock()
+    }
+
+    private static func enter(_ path: String) throws(StartFailure) {
+        do throws(SystemError) {
+            try check("enter", path) { chdir(path) }
+        } catch where error.errno == EACCES {
+            throw StartFailure(error, mend: "let this account enter it and every directory above it, or name another: martletd HOME")
+        } catch {
+            throw StartFailure(error, mend: "make it with `make install`, or name another: martletd HOME")
+        }
     }
 
     private static func workingDirectory() -> String? {
