@@ -3,6 +3,8 @@
 CC ?= cc
 CFLAGS = -std=c11 -O2 -Wall -Wextra -Werror -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 PROGRAMS = .build/release
+# One configuration and one set of flags for everything; colours are flags too, and would make a build at a terminal differ from one in a pipe.
+SWIFT_BUILD = swift build -c release --no-color-diagnostics
 LSPAWN = $(PROGRAMS)/martlet-lspawn
 
 QMAILHOME ?= /var/qmail
@@ -11,7 +13,7 @@ DESTDIR ?=
 .PHONY: build run test bench lint install packages
 
 build: packages
-	swift build -c release
+	$(SWIFT_BUILD)
 	@$(MAKE) --no-print-directory $(LSPAWN)
 
 packages:
@@ -27,7 +29,7 @@ run: build
 
 test: packages
 	@Tools/need python3-pytest python3-dnspython swaks postfix strace
-	swift build -c release --build-tests
+	$(SWIFT_BUILD) --build-tests
 	@$(MAKE) --no-print-directory $(LSPAWN)
 	@Tools/test $(PROGRAMS)
 
