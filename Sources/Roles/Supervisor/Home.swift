@@ -34,10 +34,9 @@ struct Home {
     private static func enter(_ path: String) throws(StartFailure) {
         do throws(SystemError) {
             try check("enter", path) { chdir(path) }
-        } catch where error.errno == EACCES {
-            throw StartFailure(error, mend: "let this account enter it and every directory above it, or name another: martletd HOME")
         } catch {
-            throw StartFailure(error, mend: "make it with `make install`, or name another: martletd HOME")
+            let mend = error.errno == EACCES ? "let this account enter it and every directory above it" : "make it with `make install`"
+            throw StartFailure(error, mend: mend + ", or name another: martletd HOME")
         }
     }
 
