@@ -65,7 +65,7 @@ let planned: [Target] = [
         module("Services", "QueueStore", ["Addresses", "Bytes", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
 
         // Roles.
-        module("Roles", "RoleContext"),
+        module("Roles", "RoleContext", ["Bytes", "CPosix", "Posix"]),
         module("Roles", "QueueRole", ["Addresses", "Boundaries", "Bounces", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Journal", "JournalFormat", "Posix", "QueueStore", "RoleContext", "Routing", "Schedule", "Storage"]),
         module("Roles", "RouteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
         module("Roles", "DNSRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "Resolver", "RoleContext"]),
@@ -91,6 +91,7 @@ let planned: [Target] = [
         tests("RoutingTests", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix"]),
         tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "MessageHeader", "Posix", "QmailCommands"]),
+        tests("SupervisorTests", ["RoleContext", "Supervisor"]),
 ]
 
 // While the rooms are being built: only those whose folder is there.

@@ -2,7 +2,9 @@ import Bytes
 import Testing
 
 @Suite struct DecimalTests {
-    @Test(arguments: [("0", 0), ("1", 1), ("00", 0), ("007", 7), ("2147483648", 2_147_483_648), ("9223372036854775808", 9_223_372_036_854_775_808)] as [(String, UInt64)])
+    @Test(
+        arguments: [("0", 0), ("1", 1), ("00", 0), ("007", 7), ("2147483648", 2_147_483_648), ("9223372036854775808", 9_223_372_036_854_775_808)]
+            as [(String, UInt64)])
     func accepts(_ text: String, _ value: UInt64) { #expect(parseDecimal(Array(text.utf8)) == value) }
 
     @Test(arguments: ["", "-1", "+1", " 1", "1 ", "1x", "99999999999999999999", String(repeating: "1", count: 40)])

@@ -1,5 +1,5 @@
-package import Posix
 private import Glibc
+package import Posix
 
 /// A constant database of djb's format (spec-qmail §6.4), mapped into memory and read with every position checked: a damaged file is an error, never a crash.
 package final class ConstantDatabase: Sendable {

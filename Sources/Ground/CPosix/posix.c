@@ -36,6 +36,7 @@ static void child(const struct martlet_program *p, int report) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    if (p->own_session) setsid();
     if (prepare_child(p, report) < 0) goto failed;
     report = (int)p->descriptor_count;
     if (p->descriptor_limit) {
@@ -156,6 +157,8 @@ int martlet_set_nonblocking(int descriptor) {
     int flags = fcntl(descriptor, F_GETFL);
     return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
 }
+
+char *const *martlet_environment(void) { return environ; }
 
 int martlet_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 int martlet_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); }

@@ -13,8 +13,9 @@ package let maxLogLine = 2047
 
 /// Text from outside as qmail's log shows it (spec-qmail §10.1): LF becomes `/`; `%` and everything not visible ASCII becomes `_`.
 package func logsafe(_ bytes: some Collection<UInt8>) -> String {
-    String(decoding: bytes.lazy.map { byte -> UInt8 in
-        if byte == ASCII.lf { return ASCII.slash }
-        return byte == ASCII.percent || !byte.isGraphic ? ASCII.underscore : byte
-    }, as: UTF8.self)
+    String(
+        decoding: bytes.lazy.map { byte -> UInt8 in
+            if byte == ASCII.lf { return ASCII.slash }
+            return byte == ASCII.percent || !byte.isGraphic ? ASCII.underscore : byte
+        }, as: UTF8.self)
 }

@@ -27,6 +27,9 @@ package enum Boundary: String, CaseIterable, Sendable {
         Int32((isPackets ? SOCK_SEQPACKET : SOCK_STREAM).rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
     }
 
+    /// Connections that may wait while the role is busy or being restarted; beyond it a non-blocking connect is refused.
+    private static let backlog: Int32 = 1024
+
     /// Binds and listens, replacing a socket left behind. The directory must exist. Everybody who may enter the directory may connect.
     package func listen() throws(SystemError) -> FileDescriptor {
         let descriptor = FileDescriptor(owning: try check("socket", path) { socket(AF_UNIX, socketType, 0) })
@@ -35,7 +38,7 @@ package enum Boundary: String, CaseIterable, Sendable {
             try check("bind", path) { bind(descriptor.raw, address, length) }
         }
         try check("chmod", path) { chmod(path, 0o666) }
-        try check("listen", path) { Glibc.listen(descriptor.raw, 128) }
+        try check("listen", path) { Glibc.listen(descriptor.raw, Self.backlog) }
         return descriptor
     }
 

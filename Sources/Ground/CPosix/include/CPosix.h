@@ -25,6 +25,7 @@ struct martlet_program {
     size_t group_count;
     uint64_t descriptor_limit; /* RLIMIT_NOFILE, 0 = as it is */
     uint64_t memory_limit;     /* RLIMIT_AS in bytes, 0 = as it is */
+    int own_session;           /* nonzero: setsid, so that signals typed at a terminal reach the parent only */
 };
 
 /* The child's pid, or -errno of the step that failed (then there is no child). Signals are unblocked and back to their defaults in the child. */
@@ -54,6 +55,8 @@ static const int martlet_o_path = 010000000;
 int martlet_rename_new(int from_directory, const char *from, int to_directory, const char *to);
 
 int martlet_set_nonblocking(int descriptor);
+/* The strings of this process's environment, NULL at the end. */
+char *const *martlet_environment(void);
 int martlet_set_no_new_privileges(void);
 /* A kill of the parent ends this process too: SIGTERM comes when the parent dies. */
 int martlet_die_with_parent(void);

@@ -1,0 +1,46 @@
+# Everything a person types. Each target installs the Debian packages that it lacks, and says so.
+
+CC ?= cc
+CFLAGS = -std=c11 -O2 -Wall -Wextra -Werror -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+PROGRAMS = .build/release
+# One configuration and one set of flags for everything; colours are flags too, and would make a build at a terminal differ from one in a pipe.
+SWIFT_BUILD = swift build -c release --no-color-diagnostics
+LSPAWN = $(PROGRAMS)/martlet-lspawn
+
+QMAILHOME ?= /var/qmail
+DESTDIR ?=
+
+.PHONY: build run test bench lint install packages
+
+build: packages
+	$(SWIFT_BUILD)
+	@$(MAKE) --no-print-directory $(LSPAWN)
+
+packages:
+	@Tools/need libunbound-dev dns-root-data
+
+# The one program that stays root on a privileged installation: C, so that nothing of a language runtime runs as root.
+$(LSPAWN): $(wildcard Sources/Commands/martlet-lspawn/*.[ch])
+	$(CC) $(CFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $(filter %.c,$^)
+
+# Starts a mail system in ./var, or $$QMAILHOME, in the foreground, and shows that it delivers.
+run: build
+	@QMAILHOME="$(if $(filter file default,$(origin QMAILHOME)),$(CURDIR)/var,$(QMAILHOME))" Tools/run $(PROGRAMS)
+
+test: packages
+	@Tools/need python3-pytest python3-dnspython swaks postfix strace
+	$(SWIFT_BUILD) --build-tests
+	@$(MAKE) --no-print-directory $(LSPAWN)
+	@Tools/test $(PROGRAMS)
+
+bench: build
+	@Tools/need postfix
+	@Tools/bench $(PROGRAMS)
+
+lint:
+	@Tools/need python3
+	swift format lint --strict --parallel --recursive --configuration .swift-format Sources Tests
+	@Tools/check-floors
+
+install: build
+	@Tools/install $(PROGRAMS) "$(DESTDIR)" "$(QMAILHOME)"

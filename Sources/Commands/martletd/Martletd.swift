@@ -1,0 +1,43 @@
+private import DNSRole
+private import Glibc
+private import Posix
+private import QueueRole
+private import RemoteRole
+private import RoleContext
+private import RouteRole
+private import SMTPDRole
+private import Supervisor
+
+/// `martletd [HOME]`: the supervisor; the same program again, with a role's arguments, in each process it starts.
+enum Martletd {
+    /// - Returns: the exit code: 0 after an orderly stop, 1 when it cannot start as it is configured, 100 for wrong usage.
+    static func run(_ commandLine: [String]) -> Int32 {
+        let arguments = commandLine.dropFirst()
+        if RoleContext.isRole(arguments) { return runRole(arguments) }
+        guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else {
+            log("martletd: usage: martletd [HOME]")
+            return 100
+        }
+        let home = arguments.first ?? getenv("QMAILHOME").map { String(cString: $0) } ?? "/var/qmail"
+        return Supervisor.run(home: home)
+    }
+
+    private static func runRole(_ arguments: ArraySlice<String>) -> Int32 {
+        let accounts = getenv(RoleContext.accountsVariable).map { String(cString: $0) }
+        guard let context = RoleContext(arguments: arguments, accountsText: accounts) else {
+            log("martletd: --role is for martletd's own use")
+            return 100
+        }
+        RoleProcess.enter(context)
+        switch context.role {
+        case "queue": return QueueRole.run(context)
+        case "route": return RouteRole.run(context)
+        case "dns": return DNSRole.run(context)
+        case "smtpd": return SMTPDRole.run(context)
+        case "remote": return RemoteRole.run(context)
+        default:
+            log("martletd: there is no role \(context.role)")
+            return 100
+        }
+    }
+}

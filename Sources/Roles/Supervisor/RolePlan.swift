@@ -1,0 +1,78 @@
+package import Boundaries
+
+/// One kind of process that the supervisor keeps: a row of the design's table of processes.
+package struct RolePlan: Sendable {
+    package let name: String
+    /// The account it runs under when the supervisor is root (one of `Accounts.names`); nil for a role that stays root.
+    package let account: String?
+    /// The boundaries it answers on. The supervisor binds them, so the role itself needs no right to enter their directories.
+    package let answers: [Boundary]
+    /// The boundaries it connects to: it is given their groups.
+    package let asks: [Boundary]
+    package let program: Program
+    package let stopsIn: StopStage
+
+    package enum Program: Sendable {
+        /// `martletd --role NAME …`
+        case martletd
+        /// `martlet-lspawn WORKER`: C, without the Swift runtime, as it stays root.
+        case lspawn
+    }
+
+    /// Whether the role gets the sockets of `control/smtplisten`.
+    package var takesMail: Bool { stopsIn == .intake }
+
+    package static let all: [RolePlan] = [
+        RolePlan("queue", as: "qmailq", answers: [.inject, .deliverLocal, .deliverRemote, .admin], stopsIn: .deliveries),
+        RolePlan("route", as: "qmailp", answers: [.route, .identity], stopsIn: .answers),
+        RolePlan("dns", as: "qmailn", answers: [.dns], stopsIn: .answers),
+        RolePlan("lspawn", as: nil, asks: [.deliverLocal, .identity], program: .lspawn, stopsIn: .deliveries),
+        RolePlan("remote", as: "qmailr", asks: [.deliverRemote, .dns], stopsIn: .deliveries),
+        RolePlan("smtpd", as: "qmaild", asks: [.inject, .route, .dns], stopsIn: .intake),
+    ]
+
+    private init(
+        _ name: String, as account: String?, answers: [Boundary] = [], asks: [Boundary] = [], program: Program = .martletd, stopsIn: StopStage
+    ) {
+        self.name = name
+        self.account = account
+        self.answers = answers
+        self.asks = asks
+        self.program = program
+        self.stopsIn = stopsIn
+    }
+}
+
+/// An orderly stop goes through these in order: first no new mail, then deliveries end, and what they ask ends last.
+package enum StopStage: Int, CaseIterable, Sendable {
+    case intake
+    case deliveries
+    case answers
+
+    /// What still runs then is killed. The sum, 30 s, bounds the whole stop.
+    package var limitSeconds: Double {
+        switch self {
+        case .intake: 10
+        case .deliveries: 15
+        case .answers: 5
+        }
+    }
+}
+
+extension Boundary {
+    /// Who may enter the boundary's directory besides root. The supervisor gives the group to the roles that ask there, so the accounts
+    /// need not be members, and nothing else that runs under them gets in. An administrator may join people to `martlet-admin`.
+    package var access: Access {
+        switch self {
+        case .inject: .everybody
+        case .deliverLocal, .identity: .rootOnly
+        case .deliverRemote, .route, .dns, .admin: .group("martlet-\(rawValue)")
+        }
+    }
+
+    package enum Access: Equatable, Sendable {
+        case everybody
+        case rootOnly
+        case group(String)
+    }
+}

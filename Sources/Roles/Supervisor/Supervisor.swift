@@ -1,0 +1,56 @@
+private import CPosix
+private import ControlFiles
+private import Glibc
+private import Posix
+private import RoleContext
+
+/// `martletd` itself: binds every socket, starts every role as its own user, keeps them running, stops them in order.
+package enum Supervisor {
+    /// Descriptors a role may have open, where the system allows it.
+    static let descriptorLimit: UInt64 = 65_536
+
+    /// - Parameter home: the qmail home.
+    /// - Returns: the exit code: 0 after an orderly stop, 1 when it cannot start.
+    package static func run(home: String) -> Int32 {
+        do throws(StartFailure) {
+            return try start(home)
+        } catch {
+            log(error.line)
+            return 1
+        }
+    }
+
+    private static func start(_ path: String) throws(StartFailure) -> Int32 {
+        keepStandardDescriptorsOpen()
+        umask(0o077)
+        let accounts = try findAccounts()
+        let home = try Home(path, accounts)
+        let mail = try MailSockets(isPrivileged: accounts.isPrivileged)
+        let boundaries = try BoundarySockets(accounts)
+        let workshop = try Workshop(home, accounts, boundaries, mail)
+        let household = try orMend("see that reason") { () throws(SystemError) in try Household(workshop.charges()) }
+        try household.start()
+        log("martletd: ready: " + (mail.sockets.isEmpty ? "no smtp: control/smtplisten is empty" : "smtp on \(mail.shown)"))
+        return withExtendedLifetime(home) { household.run() }
+    }
+
+    /// Sockets must never become 0, 1 or 2, where children expect other things.
+    private static func keepStandardDescriptorsOpen() {
+        while true {
+            let descriptor = open("/dev/null", O_RDWR | O_CLOEXEC)
+            guard descriptor >= 0, descriptor <= 2 else {
+                close(descriptor)
+                return
+            }
+        }
+    }
+
+    private static func findAccounts() throws(StartFailure) -> Accounts {
+        do {
+            return try Accounts.find()
+        } catch {
+            let create = "useradd --system --gid nofiles --no-create-home --home-dir / --shell /usr/sbin/nologin \(error.name)"
+            throw StartFailure("account \(error.name) does not exist", mend: "run `make install`, or: \(create)")
+        }
+    }
+}

@@ -1,0 +1,92 @@
+private import Boundaries
+private import CPosix
+private import ControlFiles
+private import Glibc
+private import Posix
+internal import RoleContext
+
+/// Puts together what each process is started with.
+struct Workshop {
+    private let home: Home
+    private let accounts: Accounts
+    private let boundaries: BoundarySockets
+    private let mail: MailSockets
+    private let programs: String
+    private let hangUp: Int32
+    private let descriptorLimit: UInt64
+    private let smtpWorkers: Int
+
+    /// `control/smtpworkers` beyond this is taken for it.
+    static let maxWorkers: UInt64 = 256
+
+    init(_ home: Home, _ accounts: Accounts, _ boundaries: BoundarySockets, _ mail: MailSockets) throws(StartFailure) {
+        self.home = home
+        self.accounts = accounts
+        self.boundaries = boundaries
+        self.mail = mail
+        programs = try Self.programDirectory()
+        hangUp = try Self.lifeline()
+        descriptorLimit = Self.raisedDescriptorLimit()
+        let wanted = try orMend("mend control/smtpworkers") { () throws(SystemError) in try ControlDirectory().integer("smtpworkers") }
+        // Half the cores: the queue's writer, delivery and the kernel need the rest.
+        smtpWorkers = max(1, wanted.map { Int(min($0, Self.maxWorkers)) } ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
+    }
+
+    func charges() -> [Charge] {
+        RolePlan.all.flatMap { plan -> [Charge] in
+            let count = plan.takesMail ? (mail.sockets.isEmpty ? 0 : smtpWorkers) : 1
+            return (0..<count).map { Charge(plan, worker: $0, launch(plan, worker: $0)) }
+        }
+    }
+
+    private func launch(_ plan: RolePlan, worker: Int) -> Launch {
+        let sockets = self.sockets(plan)
+        let context = RoleContext(role: plan.name, worker: worker, sockets: sockets, accounts: accounts)
+        let program = "\(programs)/\(plan.program == .lspawn ? "martlet-lspawn" : "martletd")"
+        return Launch(
+            path: program,
+            arguments: plan.program == .lspawn ? ["martlet-lspawn", "\(programs)/qmail"] : ["martletd"] + context.arguments,
+            environment: Launch.environment(changing: ["QMAILHOME": home.path, RoleContext.accountsVariable: context.accountsText]),
+            descriptors: [hangUp, STDERR_FILENO, STDERR_FILENO] + sockets.map(\.descriptor),
+            identity: identity(plan), descriptorLimit: descriptorLimit)
+    }
+
+    private func sockets(_ plan: RolePlan) -> [(name: String, descriptor: Int32)] {
+        let own = plan.answers.compactMap { boundary in boundaries.descriptor(boundary).map { (name: boundary.rawValue, descriptor: $0) } }
+        return own + (plan.takesMail ? mail.sockets.map { (name: $0.name, descriptor: $0.descriptor) } : [])
+    }
+
+    /// The role's account with no groups but its own and those of the boundaries where it asks.
+    private func identity(_ plan: RolePlan) -> (uid: UInt32, gid: UInt32, groups: [UInt32])? {
+        guard accounts.isPrivileged, let name = plan.account else { return nil }
+        let account = accounts[name]
+        return (account.uid, account.gid, [account.gid] + boundaries.groups(for: plan))
+    }
+
+    /// Where this program stands; its companions stand beside it.
+    private static func programDirectory() throws(StartFailure) -> String {
+        let capacity = Int(PATH_MAX)
+        var buffer = [CChar](repeating: 0, count: capacity)
+        let length = try orMend("/proc must be mounted") { () throws(SystemError) in
+            try check("readlink", "/proc/self/exe") { readlink("/proc/self/exe", &buffer, capacity) }
+        }
+        let path = buffer[..<length].map(UInt8.init(bitPattern:))
+        return String(decoding: path[..<(path.lastIndex(of: UInt8(ascii: "/")) ?? path.endIndex)], as: UTF8.self)
+    }
+
+    /// A pipe that nothing is ever written to. Its writing end is this process's alone: when that closes, every role knows that the supervisor is gone.
+    private static func lifeline() throws(StartFailure) -> Int32 {
+        var ends: [Int32] = [-1, -1]
+        _ = try orMend("see that reason") { () throws(SystemError) in try check("pipe") { pipe(&ends) } }
+        return ends[0]
+    }
+
+    private static func raisedDescriptorLimit() -> UInt64 {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        if limit.rlim_max >= Supervisor.descriptorLimit { return Supervisor.descriptorLimit }
+        var wanted = rlimit(rlim_cur: rlim_t(Supervisor.descriptorLimit), rlim_max: rlim_t(Supervisor.descriptorLimit))
+        // Root may raise it, unless a container forbids that.
+        return setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &wanted) == 0 ? Supervisor.descriptorLimit : UInt64(limit.rlim_max)
+    }
+}
