@@ -16,8 +16,10 @@ package enum IPLiteral {
     /// RFC 4291 §2.2: eight groups, one run of zeros as `::`, the last two perhaps as an IPv4 address.
     private static func v6(_ text: ArraySlice<UInt8>) -> IPAddress? {
         guard text.contains(ASCII.colon), text.count <= 45 else { return nil }
-        guard let gap = firstGap(text) else { return groups(text).flatMap { IPAddress($0) } }
-        guard let head = groups(text[..<gap]), let tail = groups(text[(gap + 2)...]), head.count + tail.count <= 14 else { return nil }
+        guard let gap = firstGap(text) else {
+            return groups(text).flatMap { $0.count == 16 ? IPAddress($0) : nil }
+        }
+        guard let head = groups(text[..<gap], mayEndInV4: false), let tail = groups(text[(gap + 2)...]), head.count + tail.count <= 14 else { return nil }
         return IPAddress(head + [UInt8](repeating: 0, count: 16 - head.count - tail.count) + tail)
     }
 
@@ -26,12 +28,12 @@ package enum IPLiteral {
     }
 
     /// The bytes of groups between colons; nil when one is no group.
-    private static func groups(_ text: ArraySlice<UInt8>) -> [UInt8]? {
+    private static func groups(_ text: ArraySlice<UInt8>, mayEndInV4: Bool = true) -> [UInt8]? {
         guard !text.isEmpty else { return [] }
         var bytes: [UInt8] = []
         let parts = text.split(separator: ASCII.colon, omittingEmptySubsequences: false)
         for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, let v4 = IPAddress(dotted: part) {
+            if mayEndInV4, index == parts.count - 1, let v4 = IPAddress(dotted: part) {
                 bytes += v4.bytes
             } else {
                 guard let value = hexadecimal(part) else { return nil }
