@@ -193,6 +193,10 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
          "r:deferred|1.2.3.4 failed after I sent the message./Remote host said: 421 no/"),
         (["220 x\r\n", plain, plain, plain, "354 go\r\n", "554 spam\r\n"],
          "r:failed|1.2.3.4 failed after I sent the message./Remote host said: 554 spam/"),
+        // Out of step.
+        (["220 x\r\n", plain, plain, plain, "250 go\r\n"], died), (["220 x\r\n", plain, "354 go\r\n"], died),
+        (["220 x\r\n", plain, plain, plain, "354 go\r\n", "354 go\r\n"], duplicate),
+        (["220 x\r\n", pipelining, "250 ok\r\n250 ok\r\n250 extra\r\n354 go\r\n"], died),
         // What is no reply, or comes before its time.
         (["SSH-2.0-x\r\n"], died), (["220 x\r\n250 early\r\n"], died), (["220 x\r\n", "250 hi\r\n250 early\r\n"], died),
         (["220 x\r\n", plain, "garbage\r\n"], died), (["220 x\r\n", plain, plain, plain, "354 go\r\n250 taken\r\n"], died),

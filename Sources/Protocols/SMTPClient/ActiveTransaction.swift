@@ -130,6 +130,7 @@ struct ActiveTransaction {
         let step = steps[nextStep]
         nextStep += 1
         if !reply.closesConnection { wasAnswered = true }
+        guard reply.class != (step == .data ? .success : .intermediate) else { return .ended(.broken) }
         let result = switch step {
         case .mail: answeredMail(reply)
         case .recipient(let index): answeredRecipient(index, reply)
@@ -172,13 +173,13 @@ struct ActiveTransaction {
 
     private mutating func answeredData(_ reply: Reply) -> Result {
         guard hasAccepted else {
-            guard reply.class == .success else { return giveUp() }
+            guard reply.class == .intermediate else { return giveUp() }
             // DATA was sent ahead of the refusals; RFC 2920 §3.1 has the client end the empty message.
             if verdict == nil { verdict = texts.givingUp }
             steps.append(.end)
             return .send(Array(".\r\n".utf8))
         }
-        guard reply.class == .success else {
+        guard reply.class == .intermediate else {
             verdict = texts.failedOnData(reply)
             return .ended(.needsReset)
         }
@@ -200,7 +201,7 @@ struct ActiveTransaction {
 
     /// A reply that no command asked for. While content is on its way a server may refuse the rest of it; anything else is nonsense.
     private mutating func interrupted(by reply: Reply) -> Result {
-        if wantsContent, reply.class != .success { verdict = texts.failedAfterMessage(reply) }
+        if wantsContent, reply.code >= 400 { verdict = texts.failedAfterMessage(reply) }
         return .ended(.broken)
     }
 

@@ -154,6 +154,7 @@ package struct ClientSession {
         case .permanentFailure:
             phase = .helo
             return [.send(Array("HELO ".utf8) + heloHost + [ASCII.cr, ASCII.lf])]
+        case .intermediate: return die()
         case .temporaryFailure: return refuse(texts.connected(but: "my name was rejected", reply, .deferred))
         }
     }

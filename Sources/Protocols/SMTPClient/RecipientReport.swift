@@ -26,7 +26,7 @@ extension Reply.Class {
     var report: RecipientReport.Class {
         switch self {
         case .success: .delivered
-        case .temporaryFailure: .deferred
+        case .intermediate, .temporaryFailure: .deferred
         case .permanentFailure: .failed
         }
     }

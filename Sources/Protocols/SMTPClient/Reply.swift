@@ -11,10 +11,23 @@ package struct Reply: Equatable, Sendable {
         self.text = text
     }
 
-    package enum Class: Sendable { case success, temporaryFailure, permanentFailure }
+    package enum Class: Sendable {
+        case success
+        /// 3xx: go on with the content. qmail takes it for success anywhere (spec-qmail §14.2); here it is one where it is due only, or a reply
+        /// too many in a pipelined dialogue would make 354 the verdict on a message.
+        case intermediate
+        case temporaryFailure
+        case permanentFailure
+    }
 
-    /// qmail's reading: below 400 is success (spec-qmail §14.2).
-    package var `class`: Class { code >= 500 ? .permanentFailure : code >= 400 ? .temporaryFailure : .success }
+    package var `class`: Class {
+        switch code {
+        case ..<300: .success
+        case ..<400: .intermediate
+        case ..<500: .temporaryFailure
+        default: .permanentFailure
+        }
+    }
 
     /// The server is about to close (RFC 5321 §3.8).
     package var closesConnection: Bool { code == 421 }
