@@ -14,6 +14,8 @@ final class Courier {
     /// A connection this old is not kept: the load shall spread over exchangers again.
     private static let longestLife = TimeAmount.seconds(300)
     private static let maxIdle = 200
+    /// Addresses that one delivery tries. A host with hundreds that do not answer would hold its place for hours.
+    private static let maxAttempts = 10
 
     private let eventLoop: any NIOCore.EventLoop
     private let outbox: Outbox
@@ -60,16 +62,16 @@ final class Courier {
 
     private func connect(_ outgoing: Outgoing) {
         let errand = outgoing.errand
-        tryNext(errand.candidates.ordered(using: &random)[...], outgoing)
+        tryNext(errand.candidates.ordered(using: &random)[...], outgoing, attempts: Self.maxAttempts)
     }
 
     /// The first address that connects is final (spec-qmail §14.4).
-    private func tryNext(_ addresses: ArraySlice<IPAddress>, _ outgoing: Outgoing) {
+    private func tryNext(_ addresses: ArraySlice<IPAddress>, _ outgoing: Outgoing, attempts: Int) {
         let now = monotonicNanoseconds() / 1_000_000_000
         let rest = addresses.drop { backoff.skips($0, now: now, jitter: jitter) }
-        guard let address = rest.first else { return finish(outgoing, DeliveryTexts.noConnection) }
+        guard attempts > 0, let address = rest.first else { return finish(outgoing, DeliveryTexts.noConnection) }
         guard let socketAddress = try? SocketAddress(packedIPAddress: ByteBuffer(bytes: address.bytes), port: Int(outgoing.errand.candidates.port))
-        else { return tryNext(rest.dropFirst(), outgoing) }
+        else { return tryNext(rest.dropFirst(), outgoing, attempts: attempts - 1) }
         ClientBootstrap(group: eventLoop)
             .connectTimeout(.seconds(outgoing.errand.connectTimeout))
             .channelOption(.autoRead, value: false)
@@ -83,7 +85,7 @@ final class Courier {
                     self.connected(channel, address, outgoing)
                 case .failure(let error):
                     self.note(error, address)
-                    self.tryNext(rest.dropFirst(), outgoing)
+                    self.tryNext(rest.dropFirst(), outgoing, attempts: attempts - 1)
                 }
             }
     }
