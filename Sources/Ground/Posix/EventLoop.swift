@@ -87,7 +87,8 @@ package final class EventLoop {
                 // A handler may have removed a descriptor whose event is still in this round.
                 handlers[events[index].data.fd]?(Interest(rawValue: events[index].events))
             }
-            timers.runDue(now: monotonicNanoseconds())
+            let now = monotonicNanoseconds()
+            while let body = timers.popDue(now: now) { body() }
             while !afterEvents.isEmpty {
                 let bodies = afterEvents
                 afterEvents.removeAll(keepingCapacity: true)

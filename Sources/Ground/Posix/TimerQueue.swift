@@ -34,13 +34,13 @@ package struct TimerQueue {
     /// When the next callback is due, nil if none is waiting.
     package var next: UInt64? { heap.first?.due }
 
-    package mutating func runDue(now: UInt64) {
-        var due: [() -> Void] = []
+    /// Takes the earliest callback that is due. The caller runs it, not this queue: a callback may add and cancel others.
+    package mutating func popDue(now: UInt64) -> (() -> Void)? {
         while let first = heap.first, first.due <= now {
-            if let body = bodies.removeValue(forKey: first.number) { due.append(body) }
             removeFirst()
+            if let body = bodies.removeValue(forKey: first.number) { return body }
         }
-        for body in due { body() }
+        return nil
     }
 
     private func isBefore(_ a: Int, _ b: Int) -> Bool { (heap[a].due, heap[a].number) < (heap[b].due, heap[b].number) }

@@ -1,0 +1,235 @@
+private import Bytes
+
+/// The client's side of one SMTP connection: past events in, actions out; it does no I/O and reads no clock.
+///
+/// ```
+/// greeting → EHLO (→ HELO) → idle ⇄ transaction (→ RSET → idle) … → closed
+/// ```
+/// A transaction may be begun as soon as the connection stands; it waits for the greeting by itself. It ends in exactly one of
+/// ``Action/finish(_:)`` and ``Action/giveBack``. Texts and their classes are qmail-remote's (spec-qmail §14.2).
+package struct ClientSession {
+    package enum Action: Equatable, Sendable {
+        case send([UInt8])
+        /// The server moved on: the time that it has for its next step begins anew.
+        case restartDeadline
+        /// Call ``contentRead(_:isLast:)`` with the next piece when the connection can take it.
+        case readContent
+        /// The transaction has ended: one report for each recipient, in order.
+        case finish([RecipientReport])
+        /// The server had given the connection up before it heard of this transaction: it belongs on another connection.
+        case giveBack
+        /// ``begin(_:)`` may be called (again).
+        case idle
+        /// After what was sent has left. No event is wanted any more.
+        case close
+    }
+
+    private enum Phase {
+        case greeting
+        case ehlo
+        case helo
+        case idle
+        case transaction(ActiveTransaction)
+        case resetting
+        case closed
+    }
+
+    private let texts: DialogueTexts
+    private let heloHost: [UInt8]
+    private var phase = Phase.greeting
+    private var parser: ReplyParser
+    private var extensions: ServerExtensions = []
+    /// Waits for the connection to be ready.
+    private var pending: MailTransaction?
+    /// Transactions ended on this connection.
+    package private(set) var served = 0
+
+    /// - Parameters:
+    ///   - peer: the server's address, for texts.
+    ///   - heloHost: our name (`control/helohost`).
+    package init(peer: String, heloHost: [UInt8], limits: ReplyParser.Limits = ReplyParser.Limits()) {
+        texts = DialogueTexts(peer: peer)
+        self.heloHost = heloHost
+        parser = ReplyParser(limits: limits)
+    }
+
+    // MARK: Events
+
+    package mutating func begin(_ mail: MailTransaction) -> [Action] {
+        if let impossibility = mail.impossibility { return [.finish(mail.recipients.map { _ in impossibility })] + becomeIdleAgain() }
+        switch phase {
+        case .idle: return start(mail)
+        case .closed: return [.giveBack]
+        case .greeting, .ehlo, .helo, .resetting, .transaction:
+            pending = mail
+            return []
+        }
+    }
+
+    package mutating func received(_ bytes: some Collection<UInt8>) -> [Action] {
+        var actions: [Action] = []
+        parser.append(bytes)
+        do throws(ReplyParser.Malformed) {
+            while !isClosed, let reply = try parser.next() {
+                if actions.isEmpty { actions.append(.restartDeadline) }
+                actions += isOutOfTurn ? die() : handle(reply)
+            }
+        } catch {
+            return actions + die()
+        }
+        if case .idle = phase, !parser.isEmpty {
+            actions.removeAll { $0 == .idle }
+            actions += die()
+        }
+        return actions
+    }
+
+    /// The next piece of the transaction's content; the last may be empty.
+    package mutating func contentRead(_ piece: ArraySlice<UInt8>, isLast: Bool) -> [Action] {
+        guard case .transaction(var transaction) = phase else { return [] }
+        phase = .closed  // Its arrays now have one owner and are changed in place.
+        let (output, wantsMore) = transaction.encode(piece, isLast: isLast)
+        phase = .transaction(transaction)
+        return [.restartDeadline, .send(output)] + (wantsMore ? [.readContent] : [])
+    }
+
+    /// The content cannot be read. The server must not take what it has got for the whole, so the connection is dropped.
+    package mutating func contentFailed() -> [Action] { die(DialogueTexts.unableToReadMessage) }
+
+    /// The server did not move on in time.
+    package mutating func deadlinePassed() -> [Action] { die() }
+
+    package mutating func connectionClosed() -> [Action] { die() }
+
+    /// Nobody needs the connection any more. QUIT is sent without waiting for its answer, as qmail does.
+    package mutating func quit() -> [Action] {
+        guard case .idle = phase else { return die() }
+        phase = .closed
+        return [.send(Array("QUIT\r\n".utf8)), .close]
+    }
+
+    // MARK: Replies
+
+    private var isClosed: Bool { if case .closed = phase { true } else { false } }
+
+    /// More has come than was asked for, at a point where the next command depends on this reply: a server that talks ahead of its client
+    /// would be believed in the wrong place. A verdict on a message is believed all the same, and the connection then closed.
+    private var isOutOfTurn: Bool {
+        guard !parser.isEmpty else { return false }
+        switch phase {
+        case .greeting, .ehlo, .helo, .resetting: return true
+        case .transaction(let transaction): return transaction.outstanding == 1 && !transaction.awaitsVerdict
+        case .idle, .closed: return false
+        }
+    }
+
+    private mutating func handle(_ reply: Reply) -> [Action] {
+        switch phase {
+        case .greeting: return greeted(reply)
+        case .ehlo: return answeredEHLO(reply)
+        case .helo: return reply.code == 250 ? ready() : refuse(texts.connected(but: "my name was rejected", reply, .deferred))
+        case .resetting: return reply.class == .success ? ready() : die()
+        case .transaction(var transaction):
+            phase = .closed  // As in contentRead.
+            let result = transaction.received(reply)
+            phase = .transaction(transaction)
+            return perform(result, in: transaction)
+        case .idle: return die()
+        case .closed: return []
+        }
+    }
+
+    private mutating func greeted(_ reply: Reply) -> [Action] {
+        guard reply.code == 220 else { return refuse(texts.connected(but: "greeting failed", reply, .deferred)) }
+        phase = .ehlo
+        return [.send(Array("EHLO ".utf8) + heloHost + [ASCII.cr, ASCII.lf])]
+    }
+
+    /// RFC 5321 §4.1.1.1: a server that does not know EHLO is greeted again with HELO.
+    private mutating func answeredEHLO(_ reply: Reply) -> [Action] {
+        switch reply.class {
+        case .success:
+            extensions = ServerExtensions(ehlo: reply)
+            return ready()
+        case .permanentFailure:
+            phase = .helo
+            return [.send(Array("HELO ".utf8) + heloHost + [ASCII.cr, ASCII.lf])]
+        case .intermediate: return die()
+        case .temporaryFailure: return refuse(texts.connected(but: "my name was rejected", reply, .deferred))
+        }
+    }
+
+    /// The server does not want us.
+    private mutating func refuse(_ report: RecipientReport) -> [Action] {
+        phase = .closed
+        return finishPending(report) + [.send(Array("QUIT\r\n".utf8)), .close]
+    }
+
+    private mutating func ready() -> [Action] {
+        phase = .idle
+        guard let mail = pending else { return [.idle] }
+        pending = nil
+        return start(mail)
+    }
+
+    // MARK: Transactions
+
+    private mutating func start(_ mail: MailTransaction) -> [Action] {
+        var transaction = ActiveTransaction(mail, extensions: extensions, texts: texts)
+        let result = transaction.start()
+        phase = .transaction(transaction)
+        return [.restartDeadline] + perform(result, in: transaction)
+    }
+
+    private mutating func perform(_ result: ActiveTransaction.Result, in transaction: ActiveTransaction) -> [Action] {
+        switch result {
+        case .wait: return []
+        case .send(let bytes): return [.send(bytes)]
+        case .readContent: return [.readContent]
+        case .ended(.broken) where isStale(transaction): return die()
+        case .ended(let ending): return end(transaction, ending)
+        }
+    }
+
+    private mutating func end(_ transaction: ActiveTransaction, _ ending: ActiveTransaction.Ending) -> [Action] {
+        let finish = Action.finish(transaction.reports(otherwise: texts.connectionDied(possibleDuplicate: transaction.sentAll)))
+        served += 1
+        switch ending {
+        case .clean: return [finish] + ready()
+        case .needsReset:
+            phase = .resetting
+            return [finish, .send(Array("RSET\r\n".utf8))]
+        case .broken:
+            phase = .closed
+            return [finish] + finishPending(texts.connectionDied(possibleDuplicate: false)) + [.close]
+        }
+    }
+
+    private func becomeIdleAgain() -> [Action] { if case .idle = phase { [.idle] } else { [] } }
+
+    // MARK: Endings
+
+    /// The connection is of no use from here on.
+    private mutating func die(_ report: RecipientReport? = nil) -> [Action] {
+        let last = phase
+        phase = .closed
+        switch last {
+        case .closed: return []
+        case .transaction(let transaction):
+            if report == nil, isStale(transaction) { return [.giveBack, .close] }
+            let otherwise = report ?? texts.connectionDied(possibleDuplicate: transaction.sentAll)
+            return [.finish(transaction.reports(otherwise: otherwise))] + finishPending(otherwise) + [.close]
+        case .greeting, .ehlo, .helo, .idle, .resetting:
+            return finishPending(report ?? texts.connectionDied(possibleDuplicate: false)) + [.close]
+        }
+    }
+
+    /// A kept connection that the server closed meanwhile says nothing about the transaction that finds it so.
+    private func isStale(_ transaction: ActiveTransaction) -> Bool { served > 0 && !transaction.wasAnswered }
+
+    private mutating func finishPending(_ report: RecipientReport) -> [Action] {
+        guard let mail = pending else { return [] }
+        pending = nil
+        return served > 0 ? [.giveBack] : [.finish(mail.recipients.map { _ in report })]
+    }
+}

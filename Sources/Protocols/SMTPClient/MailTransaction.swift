@@ -1,0 +1,27 @@
+package import Addresses
+private import Bytes
+
+/// One message for some recipients at one host.
+package struct MailTransaction: Equatable, Sendable {
+    package var sender: Address
+    package var recipients: [Address]
+    package var content: ContentSummary
+
+    package init(sender: Address, recipients: [Address], content: ContentSummary) {
+        self.sender = sender
+        self.recipients = recipients
+        self.content = content
+    }
+
+    /// Why the whole cannot go out by SMTP, whatever the server.
+    package var impossibility: RecipientReport? {
+        if content.hasNUL { return DialogueTexts.cannotTransferNUL }
+        return MailTransaction.canTravel(sender) ? nil : DialogueTexts.cannotTransferSender
+    }
+
+    /// Whether `address` fits between `<` and `>` of one command line. Local parts are quoted, which covers all but control bytes; domains go as they are.
+    static func canTravel(_ address: Address) -> Bool {
+        guard !address.bytes.contains(where: \.isControl) else { return false }
+        return !(address.domain ?? []).contains { $0 == ASCII.space || $0 == ASCII.less || $0 == ASCII.greater }
+    }
+}

@@ -1,0 +1,27 @@
+private import NIOCore
+private import NIOPosix
+private import Glibc
+private import Posix
+package import RoleContext
+
+/// Sends mail to other hosts. The queue hands it deliveries with the message's descriptor, role dns says where a host's mail goes, and it answers
+/// one report for each recipient.
+///
+/// Two threads: the plain one (``Dispatcher``) talks to the queue, to dns, and reads control files; the event loop of SwiftNIO (``Courier``) holds the
+/// SMTP connections. What passes between them are values: an ``Errand`` there, an ``Errand/Outcome`` back.
+package enum RemoteRole {
+    package static func run(_ context: RoleContext) -> Int32 {
+        do {
+            let loop = try Posix.EventLoop()
+            var dispatcher: Dispatcher?
+            try loop.onSignals([SIGTERM, SIGINT]) { _ in dispatcher?.stop() }
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            dispatcher = try Dispatcher(on: loop, sending: group.next())
+            loop.run()
+            return 0
+        } catch {
+            log("alert: remote cannot start: \(error)")
+            return 111
+        }
+    }
+}

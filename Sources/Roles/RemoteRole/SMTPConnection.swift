@@ -1,0 +1,125 @@
+internal import Addresses
+internal import NIOCore
+private import SMTPClient
+
+/// One connection to a server: carries bytes between the channel and the session machine, and keeps its time.
+final class SMTPConnection: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private static let piecesPerTurn = 16
+
+    let destination: Destination
+    /// Meaningful while the courier keeps it.
+    var idleSince = NIODeadline.now()
+    private let channel: any Channel
+    private let courier: Courier
+    private let made = NIODeadline.now()
+    private let timeout: TimeAmount
+    private var session: ClientSession
+    private var current: Outgoing?
+    private var wantsContent = false
+    private var isSendingContent = false
+    private var lastProgress = NIODeadline.now()
+    private var deadlineIsScheduled = false
+    private var isClosed = false
+
+    init(_ channel: any Channel, to address: IPAddress, _ errand: Errand, _ courier: Courier) {
+        self.channel = channel
+        self.courier = courier
+        destination = errand.destination
+        timeout = .seconds(errand.remoteTimeout)
+        session = ClientSession(peer: address.description, heloHost: errand.heloHost)
+    }
+
+    var age: TimeAmount { .now() - made }
+
+    func begin(_ outgoing: Outgoing) {
+        current = outgoing
+        lastProgress = .now()
+        scheduleDeadline(in: timeout)
+        perform(session.begin(outgoing.transaction))
+    }
+
+    /// Ends a connection that nobody uses.
+    func quit() { perform(session.quit()) }
+
+    // MARK: The channel's events
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { perform(session.received(unwrapInboundIn(data).readableBytesView)) }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) { sendContent() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        isClosed = true
+        perform(session.connectionClosed())
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { perform(session.connectionClosed()) }
+
+    // MARK: What the session wants
+
+    private func perform(_ actions: [ClientSession.Action]) {
+        for action in actions {
+            switch action {
+            case .send(let bytes): if !isClosed { channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil) }
+            case .restartDeadline: lastProgress = .now()
+            case .readContent: wantsContent = true
+            case .finish(let reports): if let outgoing = release() { courier.finish(outgoing, reports) }
+            case .giveBack: if let outgoing = release() { courier.retry(outgoing) }
+            case .idle: courier.park(self)
+            case .close: close()
+            }
+        }
+        sendContent()
+    }
+
+    private func release() -> Outgoing? {
+        defer { current = nil }
+        wantsContent = false
+        return current
+    }
+
+    private func close() {
+        courier.forget(self)
+        wantsContent = false
+        guard !isClosed else { return }
+        isClosed = true
+        channel.close(promise: nil)
+    }
+
+    /// As long as the server takes it: a slow one holds one piece in memory, not the message; a fast one leaves the loop to others now and then.
+    private func sendContent() {
+        guard !isSendingContent else { return }
+        isSendingContent = true
+        defer { isSendingContent = false }
+        var pieces = 0
+        while wantsContent, !isClosed, channel.isWritable, let outgoing = current {
+            guard pieces < Self.piecesPerTurn else {
+                return channel.eventLoop.assumeIsolated().execute { self.sendContent() }
+            }
+            pieces += 1
+            wantsContent = false
+            if let piece = outgoing.nextPiece() {
+                perform(session.contentRead(piece.bytes[...], isLast: piece.isLast))
+            } else {
+                perform(session.contentFailed())
+            }
+        }
+    }
+
+    // MARK: Time
+
+    /// One timer is enough: when it fires early, because the server moved on meanwhile, it is set again for the rest.
+    private func scheduleDeadline(in time: TimeAmount) {
+        guard !deadlineIsScheduled else { return }
+        deadlineIsScheduled = true
+        channel.eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in self?.deadlineFired() }
+    }
+
+    private func deadlineFired() {
+        deadlineIsScheduled = false
+        guard !isClosed, current != nil else { return }
+        let left = lastProgress + timeout - .now()
+        if left > .nanoseconds(0) { scheduleDeadline(in: left) } else { perform(session.deadlinePassed()) }
+    }
+}
