@@ -57,7 +57,13 @@ final class Dialog {
 
     /// The codes of the replies so far, one for each reply.
     var codes: [Int] {
-        output.split(separator: ASCII.lf).filter { $0.count > 3 && $0[$0.startIndex + 3] == ASCII.space }.compactMap { Int($0.prefix(3).text) }
+        var result: [Int] = []
+        var start = 0
+        for (index, byte) in output.enumerated() where byte == ASCII.lf {
+            if index - start > 3, output[start + 3] == ASCII.space { result.append(output[start..<start + 3].reduce(0) { $0 * 10 + Int($1) - 48 }) }
+            start = index + 1
+        }
+        return result
     }
 
     private func perform(_ actions: [Session.Action]) {

@@ -2,8 +2,8 @@ private import Bytes
 
 /// A command line: the verb before the first space, its case ignored, and the rest without leading spaces (spec-qmail §13.2).
 struct Command {
-    /// Verbs of extensions that come later (STARTTLS, AUTH) are added here and to the session's `switch`.
-    enum Verb: String, CaseIterable {
+    /// All are of four letters. Verbs of extensions that come later (STARTTLS, AUTH) are added here and to the session's `switch`.
+    enum Verb {
         case helo, ehlo, mail, rcpt, data, bdat, rset, noop, vrfy, help, quit
     }
 
@@ -13,15 +13,36 @@ struct Command {
     /// A request of HTTP: an attacker lets a browser speak to this port (ALPACA and older).
     let isHTTP: Bool
 
-    private static let verbs: [[UInt8]: Verb] = .init(uniqueKeysWithValues: Verb.allCases.map { (Array($0.rawValue.utf8), $0) })
     private static let foreign: Set<[UInt8]> = Set(["get", "post", "put", "head", "connect", "options"].map { Array($0.utf8) })
 
     /// - Parameter line: without LF, and without the one CR before it.
     init(_ line: [UInt8]) {
-        let name = line.prefix { $0 != ASCII.space }
-        let folded = name.count <= 8 ? name.lowercasedASCII() : []
-        verb = Command.verbs[folded]
-        isHTTP = Command.foreign.contains(folded)
-        argument = line[name.endIndex...].drop { $0 == ASCII.space }
+        var end = 0
+        var letters: UInt32 = 0
+        while end < line.count, line[end] != ASCII.space {
+            letters = letters << 8 | UInt32(line[end].lowercased)
+            end += 1
+        }
+        verb = end == 4 ? Command.verb(letters) : nil
+        isHTTP = verb == nil && end <= 8 && Command.foreign.contains(line[..<end].lowercasedASCII())
+        while end < line.count, line[end] == ASCII.space { end += 1 }
+        argument = line[end...]
+    }
+
+    private static func verb(_ letters: UInt32) -> Verb? {
+        switch letters {
+        case 0x68656C6F: .helo
+        case 0x65686C6F: .ehlo
+        case 0x6D61696C: .mail
+        case 0x72637074: .rcpt
+        case 0x64617461: .data
+        case 0x62646174: .bdat
+        case 0x72736574: .rset
+        case 0x6E6F6F70: .noop
+        case 0x76726679: .vrfy
+        case 0x68656C70: .help
+        case 0x71756974: .quit
+        default: nil
+        }
     }
 }
