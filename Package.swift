@@ -82,7 +82,7 @@ let planned: [Target] = [
         tests("GroundTests", ["Bytes", "CDB", "ControlFiles", "Posix"]),
         tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
-        tests("SMTPServerTests", ["Addresses", "Bytes", "SMTPServer"]),
+        tests("SMTPServerTests", ["Addresses", "Bytes", "CDB", "SMTPServer"]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient"]),
         tests("RemoteDeliveryTests", ["Addresses", "Bytes", "Frames", "RemoteDelivery", "SMTPClient"]),
         tests("ScheduleTests", ["Addresses", "Schedule"]),

@@ -4,13 +4,16 @@ package struct RoleContext: Sendable {
     package let role: String
     /// Which of several workers of the role this is, from 0.
     package let worker: Int
+    /// How many workers the role has: what is limited for all of them is shared out.
+    package let workers: Int
     /// Listening sockets, in the order they were given; the name is a ``Boundary``'s or the line of `control/smtplisten`.
     package let sockets: [(name: String, descriptor: Int32)]
     package let accounts: Accounts
 
-    package init(role: String, worker: Int, sockets: [(name: String, descriptor: Int32)], accounts: Accounts) {
+    package init(role: String, worker: Int, workers: Int = 1, sockets: [(name: String, descriptor: Int32)], accounts: Accounts) {
         self.role = role
         self.worker = worker
+        self.workers = workers
         self.sockets = sockets
         self.accounts = accounts
     }

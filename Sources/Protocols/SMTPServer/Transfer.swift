@@ -1,0 +1,47 @@
+
+/// A message that is coming in, by DATA or in chunks: what was decoded and measured so far, and what is wrong with it.
+struct Transfer {
+    private var decoder: ContentDecoder
+    private var meter = ContentMeter()
+    private var discarded = 0
+    /// The queue's refusal, when it came before the end of the message.
+    var queueFailure: Reply?
+    /// Whether the queue still gets the content. A message that failed is read to its true end, but for nobody.
+    private(set) var isForwarded = true
+
+    init(hasDots: Bool) { decoder = ContentDecoder(hasDots: hasDots) }
+
+    var isAtEnd: Bool { decoder.isAtEnd }
+    var hasBareLF: Bool { decoder.strays.contains(.bareLF) }
+
+    /// - Returns: the content for the queue, empty when there is none to hand on, and how many bytes of `input` were of this message.
+    mutating func receive(_ input: UnsafeRawBufferPointer) -> (content: [UInt8], consumed: Int) {
+        let (content, consumed) = decoder.decode(input)
+        meter.measure(content)
+        if !isForwarded { discarded += consumed }
+        return (isForwarded ? content : [], consumed)
+    }
+
+    /// For chunks: no more will come.
+    mutating func finish() -> [UInt8] {
+        let content = decoder.finish()
+        meter.measure(content)
+        return content
+    }
+
+    mutating func stopForwarding() { isForwarded = false }
+
+    func hasDiscardedTooMuch(_ limits: Limits) -> Bool { discarded > limits.discarded }
+
+    /// Why this message cannot be accepted, nil as long as it can. In qmail's order (spec-qmail §13.2): hops, size, queue; before them what breaks the protocol.
+    func failure(databytes: UInt64, _ limits: Limits, _ profile: Profile) -> Reply? {
+        if !profile.endsSessionAtBareLF {
+            if !decoder.strays.isDisjoint(with: [.bareCR, .bareLF]) { return .strayNewline }
+            if decoder.strays.contains(.nul) { return .nulInMessage }
+        }
+        if meter.hops > limits.hops { return .tooManyHops }
+        if databytes > 0, meter.bytes > databytes { return .tooBig }
+        if meter.headerBytes > limits.headerBytes || meter.headerFields > limits.headerFields { return .headerTooBig }
+        return queueFailure
+    }
+}

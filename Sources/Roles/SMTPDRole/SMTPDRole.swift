@@ -1,0 +1,76 @@
+private import Boundaries
+private import ControlFiles
+private import Glibc
+private import NIOCore
+private import NIOPosix
+private import Posix
+package import RoleContext
+
+/// Receives mail by SMTP (spec-qmail §13) and hands it to the queue. It knows no queue file, no home and no key; its only connections are to
+/// clients, `run/inject` and `run/route`.
+package enum SMTPDRole {
+    /// Runs until SIGTERM.
+    /// - Returns: the exit code: 0 after an orderly stop, 1 when it cannot start.
+    package static func run(_ context: RoleContext) -> Int32 {
+        let signals = blockSignals()
+        let control = ControlDirectory()
+        let configuration: Watched<Configuration>
+        do {
+            configuration = try Watched(Configuration.files.map(control.file)) {
+                try Configuration(control)
+            } complain: { error in
+                log("smtpd: warning: \(error); the old value stays")
+            }
+        } catch {
+            log("smtpd: fatal: \(error)")
+            return 1
+        }
+        let names = Set(Boundary.allCases.map(\.rawValue))
+        let sockets = context.sockets.filter { !names.contains($0.name) }
+        guard !sockets.isEmpty else {
+            log("smtpd: fatal: no socket to listen on; write addresses like 127.0.0.1:2525 into \(control.file("smtplisten"))")
+            return 1
+        }
+        return serve(sockets, configuration, workers: context.workers, signals)
+    }
+
+    private static func serve(
+        _ sockets: [(name: String, descriptor: Int32)], _ configuration: sending Watched<Configuration>, workers: Int, _ signals: sigset_t
+    ) -> Int32 {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let loop = group.next()
+        let descriptors = sockets.map(\.descriptor)
+        let configuration = NIOLoopBoundBox<Watched<Configuration>>.makeBoxSendingValue(configuration, eventLoop: loop)
+        let running = NIOLoopBoundBox<Server?>.makeBoxSendingValue(nil, eventLoop: loop)
+        do {
+            try loop.flatSubmit {
+                let server = Server(on: loop, configuration.value, workers: workers)
+                running.value = server
+                return .andAllSucceed(descriptors.map(server.listen), on: loop)
+            }.wait()
+        } catch {
+            log("smtpd: fatal: cannot listen: \(error)")
+            return 1
+        }
+        waitForEnd(signals)
+        try? loop.flatSubmit { running.value?.stop() ?? loop.makeSucceededVoidFuture() }.wait()
+        try? group.syncShutdownGracefully()
+        return 0
+    }
+
+    /// Before there is any thread, so that all inherit it: signals are taken one by one in ``waitForEnd(_:)``.
+    private static func blockSignals() -> sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGALRM] { sigaddset(&set, signal) }
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        return set
+    }
+
+    /// HUP and ALRM mean nothing here: changed control files are seen without them.
+    private static func waitForEnd(_ signals: sigset_t) {
+        var set = signals
+        var signal: Int32 = 0
+        repeat { sigwait(&set, &signal) } while signal != SIGTERM && signal != SIGINT
+    }
+}

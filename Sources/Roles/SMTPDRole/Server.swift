@@ -1,0 +1,194 @@
+private import Addresses
+private import Bytes
+private import ConnectionRules
+internal import ControlFiles
+private import Glibc
+internal import NIOCore
+private import NIOPosix
+private import Posix
+internal import SMTPServer
+
+/// All sessions of one worker: it accepts, counts, watches the time and shuts down. Lives on its loop.
+final class Server {
+    private let loop: any NIOCore.EventLoop
+    private let configuration: Watched<Configuration>
+    private let workers: Int
+    private let queue: QueueClient
+    private let route: RouteClient
+    private let descriptors: Int
+    private var listeners: [any Channel] = []
+    private var gates: [AcceptGate] = []
+    private var sessions: [ObjectIdentifier: SessionHandler] = [:]
+    private var perNetwork: [IPAddress: Int] = [:]
+    /// Connections that are being refused.
+    private var refusals = 0
+    private var stopped: EventLoopPromise<Void>?
+
+    /// Descriptors kept for everything that is no session: logs, boundaries, control files, and what is accepted in one round.
+    private static let reservedDescriptors = 100
+    private static let checkEvery = TimeAmount.seconds(1)
+    /// How long transactions may go on after SIGTERM.
+    private static let shutdownTime = TimeAmount.seconds(10)
+    private static let backlog: Int32 = 4096
+
+    init(on loop: any NIOCore.EventLoop, _ configuration: Watched<Configuration>, workers: Int) {
+        self.loop = loop
+        self.configuration = configuration
+        self.workers = max(1, workers)
+        queue = QueueClient(on: loop)
+        route = RouteClient(on: loop)
+        descriptors = descriptorLimit()
+        queue.onWritable = { [unowned self] in
+            for session in sessions.values { session.resumeReading() }
+        }
+        loop.every(Self.checkEvery) { [weak self] in
+            guard let self else { return false }
+            for session in Array(sessions.values) { session.checkDeadline() }
+            return true
+        }
+    }
+
+    /// Accepts from a socket that is bound already, and may be shared with other workers.
+    func listen(_ descriptor: Int32) -> EventLoopFuture<Void> {
+        let this = NIOLoopBound(self, eventLoop: loop)
+        return ServerBootstrap(group: loop)
+            .serverChannelOption(.backlog, value: Self.backlog)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let gate = AcceptGate(this.value)
+                    this.value.gates.append(gate)
+                    try channel.pipeline.syncOperations.addHandler(gate)
+                }
+            }
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try this.value.accept(channel) }
+            }
+            .withBoundSocket(descriptor)
+            .assumeIsolated()
+            .map { this.value.listeners.append($0) }
+            .nonisolated()
+    }
+
+    /// Whether there is a descriptor for one more connection.
+    fileprivate var hasRoom: Bool { sessions.count + refusals + Self.reservedDescriptors < descriptors }
+
+    // MARK: Connections
+
+    private func accept(_ channel: any Channel) throws {
+        let configuration = self.configuration.refreshed()
+        let address = IPAddress(channel.remoteAddress)
+        guard case .allow(let assignments) = configuration.rules.decision(for: ConnectionOrigin(address: address)) else {
+            return try refuse(channel, .notPermitted)
+        }
+        let limit = max(1, (configuration.concurrency + workers - 1) / workers)
+        let isCrowded = address.map { perNetwork[$0.network, default: 0] >= configuration.concurrencyPerAddress } ?? false
+        guard sessions.count < limit, !isCrowded else { return try refuse(channel, .tooManyConnections) }
+        let localHost = configuration.me ?? IPAddress(channel.localAddress).map { Array($0.description.utf8) } ?? Array("unknown".utf8)
+        let session = Session(.modern, configuration.limits, configuration.policy, Client(address, assignments, localHost: localHost))
+        let handler = SessionHandler(session, configuration.deadlines, queue, route) { [unowned self] handler in ended(handler, address) }
+        sessions[ObjectIdentifier(handler)] = handler
+        if let address { perNetwork[address.network, default: 0] += 1 }
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private func refuse(_ channel: any Channel, _ reply: Reply) throws {
+        refusals += 1
+        try channel.pipeline.syncOperations.addHandler(RefusalHandler(reply) { [unowned self] in
+            refusals -= 1
+            roomChanged()
+        })
+    }
+
+    private func ended(_ handler: SessionHandler, _ address: IPAddress?) {
+        sessions[ObjectIdentifier(handler)] = nil
+        if let network = address?.network, let count = perNetwork[network] { perNetwork[network] = count > 1 ? count - 1 : nil }
+        roomChanged()
+        if sessions.isEmpty { stopped?.succeed() }
+    }
+
+    private func roomChanged() {
+        guard hasRoom else { return }
+        for gate in gates { gate.open() }
+    }
+
+    // MARK: The end
+
+    /// Stops accepting, lets transactions finish for a while, and ends when the last session has.
+    func stop() -> EventLoopFuture<Void> {
+        let promise = loop.makePromise(of: Void.self)
+        stopped = promise
+        for listener in listeners { listener.close(promise: nil) }
+        for session in Array(sessions.values) { session.beginShutdown() }
+        if sessions.isEmpty { promise.succeed() }
+        loop.assumeIsolated().scheduleTask(in: Self.shutdownTime) { [self] in
+            for session in Array(sessions.values) { session.endShutdown() }
+            promise.succeed()
+        }
+        let this = NIOLoopBound(self, eventLoop: loop)
+        return promise.futureResult.map {
+            this.value.queue.stop()
+            this.value.route.stop()
+        }
+    }
+}
+
+/// Stops accepting while there is no descriptor for another connection: those who wait stay in the kernel's queue.
+private final class AcceptGate: ChannelOutboundHandler {
+    typealias OutboundIn = Never
+
+    private unowned let server: Server
+    private var context: ChannelHandlerContext?
+    private var isWaiting = false
+
+    init(_ server: Server) { self.server = server }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func read(context: ChannelHandlerContext) {
+        if server.hasRoom { context.read() } else { isWaiting = true }
+    }
+
+    func open() {
+        guard isWaiting else { return }
+        isWaiting = false
+        context?.read()
+    }
+}
+
+/// Says one reply and closes.
+private final class RefusalHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let reply: Reply
+    private let onEnd: () -> Void
+
+    init(_ reply: Reply, onEnd: @escaping () -> Void) {
+        self.reply = reply
+        self.onEnd = onEnd
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        var bytes: [UInt8] = []
+        reply.encode(into: &bytes, for: .modern)
+        let channel = context.channel
+        channel.writeAndFlush(ByteBuffer(bytes: bytes)).whenComplete { _ in channel.close(promise: nil) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { onEnd() }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+/// How many descriptors this process may have, raised to what it is allowed.
+private func descriptorLimit() -> Int {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+    if limit.rlim_cur < limit.rlim_max {
+        var raised = limit
+        raised.rlim_cur = limit.rlim_max
+        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &raised) == 0 { limit = raised }
+    }
+    return Int(min(limit.rlim_cur, 1 << 20))
+}

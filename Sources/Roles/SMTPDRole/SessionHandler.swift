@@ -1,0 +1,179 @@
+private import Addresses
+internal import NIOCore
+private import Posix
+internal import SMTPServer
+
+/// Between one client's channel and its session: bytes in, actions carried out.
+final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// A message on its way to the queue. What is small stays here until its end, so that it travels whole.
+    private struct Submission {
+        let stream: QueueClient.Stream
+        let envelope: Envelope
+        var content: [UInt8] = []
+        var isBegun = false
+        var isCommitted = false
+    }
+
+    private var session: Session
+    private var deadlines: Deadlines
+    private let queue: QueueClient
+    private let route: RouteClient
+    private let onEnd: (SessionHandler) -> Void
+    private var context: ChannelHandlerContext?
+    private var submission: Submission?
+    private var readIsHeld = false
+    private var inputEnded = false
+    private var isClosing = false
+
+    private static let contentKept = 16 << 10
+
+    init(_ session: consuming Session, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, onEnd: @escaping (SessionHandler) -> Void) {
+        self.session = session
+        deadlines = Deadlines(limits, now: Self.now)
+        self.queue = queue
+        self.route = route
+        self.onEnd = onEnd
+    }
+
+    private static var now: Double { Double(monotonicNanoseconds()) / 1e9 }
+
+    private var moment: Session.Moment { .init(time: unixTime(), queueIsReachable: queue.isReachable) }
+
+    // MARK: The channel
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.context = context
+        finish(session.opened())
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let buffer = unwrapInboundIn(data)
+        let moment = self.moment
+        finish(buffer.withUnsafeReadableBytes { session.bytesReceived($0, moment) }, received: buffer.readableBytes)
+    }
+
+    /// Reading stops while the client does not take replies, the queue does not take content, or an answer is owed and enough is held.
+    func read(context: ChannelHandlerContext) {
+        if mayRead { context.read() } else { readIsHeld = true }
+    }
+
+    private var mayRead: Bool {
+        !isClosing && session.wantsInput && context?.channel.isWritable ?? true && (submission == nil || queue.isWritable || !queue.isReachable)
+    }
+
+    func resumeReading() {
+        guard readIsHeld, mayRead else { return }
+        readIsHeld = false
+        context?.read()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) { resumeReading() }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .some(.inputClosed) = event as? ChannelEvent else { return context.fireUserInboundEventTriggered(event) }
+        inputEnded = true
+        closeIfInputEnded()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        perform(session.clientEnded())
+        if let submission { queue.forget(submission.stream) }
+        submission = nil
+        self.context = nil
+        onEnd(self)
+    }
+
+    // MARK: Other events
+
+    func queueAnswered(_ answer: Session.QueueAnswer) {
+        submission = nil
+        finish(session.queueAnswered(answer, moment))
+    }
+
+    func checkDeadline() {
+        switch deadlines.expired(now: Self.now) {
+        case .client: finish(session.timedOut())
+        case .answer:
+            if let submission { queue.forget(submission.stream) }
+            queueAnswered(.refused(isPermanent: false, text: "qq timeout (#4.3.0)"))
+        case nil: break
+        }
+    }
+
+    func beginShutdown() { finish(session.shutdownBegan()) }
+    func endShutdown() { finish(session.shutdownEnded()) }
+
+    // MARK: Actions
+
+    private func finish(_ actions: [Session.Action], received: Int = 0) {
+        perform(actions)
+        deadlines.update(session, received: received, now: Self.now)
+        closeIfInputEnded()
+        resumeReading()
+    }
+
+    private func perform(_ actions: [Session.Action]) {
+        for action in actions {
+            switch action {
+            case .send(let bytes): context?.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
+            case .askRoute(let recipient):
+                route.ask(recipient) { [weak self] verdict in
+                    guard let self else { return }
+                    finish(session.routeAnswered(verdict, moment))
+                }
+            case .begin(let envelope): submission = Submission(stream: queue.begin(for: self), envelope: envelope)
+            case .content(let bytes): append(bytes)
+            case .commit: commit()
+            case .abort: abort()
+            case .close: close()
+            }
+        }
+    }
+
+    private func append(_ bytes: [UInt8]) {
+        submission?.content += bytes
+        if let kept = submission?.content.count, kept >= Self.contentKept { sendContent() }
+    }
+
+    private func sendContent() {
+        guard let submission else { return }
+        if !submission.isBegun { queue.send(recipients: submission.envelope.recipients, submission.stream) }
+        queue.send(content: submission.content, submission.stream)
+        self.submission?.isBegun = true
+        self.submission?.content = []
+    }
+
+    private func commit() {
+        sendContent()
+        guard let submission else { return }
+        self.submission?.isCommitted = true
+        queue.commit(submission.stream, sender: submission.envelope.sender)
+    }
+
+    private func abort() {
+        guard let submission else { return }
+        if submission.isBegun { queue.abort(submission.stream) } else { queue.forget(submission.stream) }
+        self.submission = nil
+    }
+
+    /// A client may close its side once it has said all, QUIT included, and still wait for replies.
+    private func closeIfInputEnded() {
+        guard inputEnded, !isClosing, session.phase != .waiting else { return }
+        close()
+    }
+
+    private func close() {
+        guard !isClosing else { return }
+        isClosing = true
+        // An empty write behind all others: closing at once would drop what the client has not taken yet.
+        guard let context else { return }
+        let channel = context.channel
+        channel.writeAndFlush(ByteBuffer()).whenComplete { _ in channel.close(promise: nil) }
+    }
+}

@@ -1,0 +1,108 @@
+import Addresses
+import Bytes
+import SMTPServer
+
+/// A session with a queue and a route of its own, which answer at once: what is said goes in, what came of it can be looked at.
+final class Dialog {
+    struct Message: Equatable {
+        var envelope: Envelope
+        var content: [UInt8]
+    }
+
+    private var session: Session
+    private var current: Message?
+    private(set) var output: [UInt8] = []
+    private(set) var messages: [Message] = []
+    private(set) var begun = 0
+    private(set) var aborted = 0
+    private(set) var asked: [Address] = []
+    private(set) var isClosed = false
+    /// What the queue says; nil leaves the question open.
+    var queueAnswer: Session.QueueAnswer? = .accepted(time: 1_700_000_000, qp: 42)
+    var verdict: (Address) -> Session.RecipientVerdict? = { $0.localPart.elementsEqual("nobody".utf8) ? .nonexistent : .exists }
+    var queueIsReachable = true
+
+    static let policy = Policy(greeting: Array("mx.example".utf8), rcpthosts: ["ok.example", ".wild.example"].map { Array($0.utf8) }, checksRecipients: true)
+
+    init(_ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), greets: Bool = false) {
+        session = Session(profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client)
+        let actions = session.opened()
+        if greets { perform(actions) }
+    }
+
+    private var moment: Session.Moment { .init(time: 812_090_814, queueIsReachable: queueIsReachable) }
+    var phase: Session.Phase { session.phase }
+    var wantsInput: Bool { session.wantsInput }
+    var isInTransaction: Bool { session.isInTransaction }
+
+    func say(_ text: String) { say(Array(text.utf8)) }
+    func say(_ bytes: [UInt8]) { perform(session.bytesReceived(bytes, moment)) }
+    func say(_ parts: [[UInt8]]) { for part in parts { say(part) } }
+    func answer(_ verdict: Session.RecipientVerdict) { perform(session.routeAnswered(verdict, moment)) }
+    func answer(_ answer: Session.QueueAnswer) { perform(session.queueAnswered(answer, moment)) }
+    func timeOut() { perform(session.timedOut()) }
+    func shutDown() { perform(session.shutdownBegan()) }
+    func hangUp() { perform(session.clientEnded()) }
+
+    /// What was replied since the last call.
+    func replies() -> String {
+        defer { output = [] }
+        return output.text
+    }
+
+    func exchange(_ text: String) -> String {
+        say(text)
+        return replies()
+    }
+
+    /// The codes of the replies so far, one for each reply.
+    var codes: [Int] {
+        var result: [Int] = []
+        var start = 0
+        for (index, byte) in output.enumerated() where byte == ASCII.lf {
+            if index - start > 3, output[start + 3] == ASCII.space { result.append(output[start..<start + 3].reduce(0) { $0 * 10 + Int($1) - 48 }) }
+            start = index + 1
+        }
+        return result
+    }
+
+    private func perform(_ actions: [Session.Action]) {
+        for action in actions {
+            switch action {
+            case .send(let bytes): output += bytes
+            case .askRoute(let recipient):
+                asked.append(recipient)
+                if let verdict = verdict(recipient) { answer(verdict) }
+            case .begin(let envelope):
+                begun += 1
+                precondition(current == nil, "a message began within another")
+                current = Message(envelope: envelope, content: [])
+            case .content(let bytes): current?.content += bytes
+            case .commit:
+                if let current { messages.append(current) }
+                current = nil
+                if let queueAnswer { answer(queueAnswer) }
+            case .abort:
+                aborted += 1
+                current = nil
+            case .close: isClosed = true
+            }
+        }
+    }
+
+    /// Ready for DATA or BDAT.
+    static func ready(_ profile: Profile = .modern, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client()) -> Dialog {
+        let dialog = Dialog(profile, policy: policy, limits: limits, client: client)
+        dialog.say("EHLO c\r\nMAIL FROM:<s@x.example>\r\nRCPT TO:<r@ok.example>\r\n")
+        dialog.output = []
+        return dialog
+    }
+}
+
+/// The content of a message without the Received field in front.
+extension Dialog.Message {
+    var body: [UInt8] {
+        let lines = content.split(separator: ASCII.lf, maxSplits: 2, omittingEmptySubsequences: false)
+        return Array(lines.last ?? [])
+    }
+}
