@@ -84,6 +84,7 @@ let planned: [Target] = [
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
         tests("SMTPServerTests", ["Addresses", "Bytes", "SMTPServer"]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient"]),
+        tests("ResolverTests", ["Addresses", "Bytes", "Frames", "Resolver"]),
         tests("RemoteDeliveryTests", ["Addresses", "Bytes", "Frames", "RemoteDelivery", "SMTPClient"]),
         tests("ScheduleTests", ["Schedule"]),
         tests("JournalTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Storage"]),
