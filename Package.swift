@@ -84,6 +84,7 @@ let planned: [Target] = [
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
         tests("SMTPServerTests", ["Addresses", "Bytes", "CDB", "SMTPServer"]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient"]),
+        tests("ResolverTests", ["Addresses", "Bytes", "Frames", "Resolver"]),
         tests("RemoteDeliveryTests", ["Addresses", "Bytes", "Frames", "RemoteDelivery", "SMTPClient"]),
         tests("ScheduleTests", ["Addresses", "Schedule"]),
         .target(name: "SimulatedDisk", dependencies: ["Posix", "Storage"], path: "Tests/SimulatedDisk", swiftSettings: strict),

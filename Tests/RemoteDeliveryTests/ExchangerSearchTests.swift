@@ -13,7 +13,8 @@ private struct Zone {
     init(exchangers: [String: String] = [:], addresses: [String: String] = [:]) {
         for (name, value) in exchangers { answers["\(name) MX"] = Self.special(value) ?? .exchangers(Self.exchangers(value)) }
         for (name, value) in addresses {
-            answers["\(name) A"] = Self.special(value) ?? .addresses(value.split(separator: " ").compactMap { IPLiteral.parse(bytes(String($0))[...]) })
+            answers["\(name) A"] =
+                Self.special(value) ?? .addresses(value.split(separator: " ").compactMap { IPLiteral.parse(bytes(String($0))[...]) })
         }
     }
 
@@ -55,36 +56,40 @@ private func find(_ host: String, _ zone: Zone, route: SMTPRoutes.Route = .excha
 
 private let notNow = "deferred Sorry, I couldn't find any host by that name. (#4.1.2)/"
 private let noExchanger = "failed Sorry, I couldn't find a mail exchanger or IP address. (#5.4.4)/"
-private let best = "failed Sorry. Although I'm listed as a best-preference MX or A for that host,/"
+private let best =
+    "failed Sorry. Although I'm listed as a best-preference MX or A for that host,/"
     + "it isn't in my control/locals file, so I don't treat it as local. (#5.4.6)/"
 
 @Suite struct ExchangerSearchTests {
     /// spec-qmail §14.4.
-    @Test(arguments: [
-        // Literals.
-        ("192.0.2.1", [:], [:], "0 192.0.2.1"), ("[192.0.2.1]", [:], [:], "0 192.0.2.1"), ("[IPv6:2001:db8::1]", [:], [:], "0 2001:db8::1"),
-        ("[127.0.0.1]", [:], [:], best), ("[198.51.100.7]", [:], [:], best), ("[224.0.0.1]", [:], [:], noExchanger),
-        // MX.
-        ("h", ["h": "10 a, 5 b"], ["a": "192.0.2.1", "b": "192.0.2.2 2001:db8::2"], "5 192.0.2.2, 5 2001:db8::2, 10 192.0.2.1"),
-        ("h", ["h": "10 192.0.2.9"], [:], "10 192.0.2.9"),
-        ("h", ["h": "10 a, 20 b"], ["a": "!", "b": "192.0.2.2"], "20 192.0.2.2"),
-        ("h", ["h": "10 a, 20 b"], ["a": "!"], notNow), ("h", ["h": "10 a, 20 b"], ["a": "-"], noExchanger), ("h", ["h": "!"], [:], notNow),
-        // No MX.
-        ("h", ["h": "-"], ["h": "192.0.2.3"], "0 192.0.2.3"), ("h", [:], ["h": "192.0.2.3"], "0 192.0.2.3"), ("h", [:], ["h": "!"], notNow),
-        ("h\u{1B}x", [:], [:], "failed Sorry, I couldn't find any host named h?x. (#5.1.2)/"),
-        ("h", ["h": "-"], ["h": "-"], "failed Sorry, I couldn't find any host named h. (#5.1.2)/"),
-        ("h", ["h": "-"], ["h": "127.0.0.1"], best),
-        ("", [:], [:], "failed Sorry, address must include host name. (#5.1.3)/"),
-        // The null MX, RFC 7505.
-        ("h", ["h": "0"], [:], "failed Sorry, that host says that it takes no mail. (#5.1.10)/"),
-        ("h", ["h": "0, 5 a"], ["a": "192.0.2.1"], "5 192.0.2.1"),
-        // Ourselves among the exchangers: only better ones.
-        ("h", ["h": "5 a, 10 us, 10 c, 20 b"], ["a": "192.0.2.1", "us": "198.51.100.7", "c": "192.0.2.3", "b": "192.0.2.2"], "5 192.0.2.1"),
-        ("h", ["h": "10 us, 20 b"], ["us": "198.51.100.7", "b": "192.0.2.2"], best), ("h", ["h": "10 localhost"], ["localhost": "127.0.0.1 ::1"], best),
-        ("h", ["h": "10 a, 20 b"], ["a": "0.0.0.0", "b": "192.0.2.2"], best),
-        ("h", ["h": "5 a, 10 b"], ["a": "169.254.0.1 fe80::1", "b": "192.0.2.2"], "10 192.0.2.2"),
-        ("h", ["h": "5 a"], ["a": "::ffff:10.0.0.1"], noExchanger),
-    ] as [(String, [String: String], [String: String], String)])
+    @Test(
+        arguments: [
+            // Literals.
+            ("192.0.2.1", [:], [:], "0 192.0.2.1"), ("[192.0.2.1]", [:], [:], "0 192.0.2.1"), ("[IPv6:2001:db8::1]", [:], [:], "0 2001:db8::1"),
+            ("[127.0.0.1]", [:], [:], best), ("[198.51.100.7]", [:], [:], best), ("[224.0.0.1]", [:], [:], noExchanger),
+            // MX.
+            ("h", ["h": "10 a, 5 b"], ["a": "192.0.2.1", "b": "192.0.2.2 2001:db8::2"], "5 192.0.2.2, 5 2001:db8::2, 10 192.0.2.1"),
+            ("h.", ["h": "10 192.0.2.9"], [:], "10 192.0.2.9"),
+            ("h", ["h": "10 192.0.2.9"], [:], "10 192.0.2.9"),
+            ("h", ["h": "10 a, 20 b"], ["a": "!", "b": "192.0.2.2"], "20 192.0.2.2"),
+            ("h", ["h": "10 a, 20 b"], ["a": "!"], notNow), ("h", ["h": "10 a, 20 b"], ["a": "-"], noExchanger), ("h", ["h": "!"], [:], notNow),
+            // No MX.
+            ("h", ["h": "-"], ["h": "192.0.2.3"], "0 192.0.2.3"), ("h", [:], ["h": "192.0.2.3"], "0 192.0.2.3"), ("h", [:], ["h": "!"], notNow),
+            ("h\u{1B}x", [:], [:], "failed Sorry, I couldn't find any host named h?x. (#5.1.2)/"),
+            ("h", ["h": "-"], ["h": "-"], "failed Sorry, I couldn't find any host named h. (#5.1.2)/"),
+            ("h", ["h": "-"], ["h": "127.0.0.1"], best),
+            ("", [:], [:], "failed Sorry, address must include host name. (#5.1.3)/"),
+            // The null MX, RFC 7505.
+            ("h", ["h": "0"], [:], "failed Sorry, that host says that it takes no mail. (#5.1.10)/"),
+            ("h", ["h": "0, 5 a"], ["a": "192.0.2.1"], "5 192.0.2.1"),
+            // Ourselves among the exchangers: only better ones.
+            ("h", ["h": "5 a, 10 us, 10 c, 20 b"], ["a": "192.0.2.1", "us": "198.51.100.7", "c": "192.0.2.3", "b": "192.0.2.2"], "5 192.0.2.1"),
+            ("h", ["h": "10 us, 20 b"], ["us": "198.51.100.7", "b": "192.0.2.2"], best),
+            ("h", ["h": "10 localhost"], ["localhost": "127.0.0.1 ::1"], best),
+            ("h", ["h": "10 a, 20 b"], ["a": "0.0.0.0", "b": "192.0.2.2"], best),
+            ("h", ["h": "5 a, 10 b"], ["a": "169.254.0.1 fe80::1", "b": "192.0.2.2"], "10 192.0.2.2"),
+            ("h", ["h": "5 a"], ["a": "::ffff:10.0.0.1"], noExchanger),
+        ] as [(String, [String: String], [String: String], String)])
     func results(_ host: String, _ exchangers: [String: String], _ addresses: [String: String], _ expected: String) {
         #expect(find(host, Zone(exchangers: exchangers, addresses: addresses)) == expected)
     }
@@ -136,7 +141,8 @@ private let best = "failed Sorry. Although I'm listed as a best-preference MX or
         var seen: Set<String> = []
         for _ in 0..<200 {
             let order = Candidates(all, port: 25).ordered(using: &generator).map(\.description)
-            #expect(Set(order[..<2]) == ["192.0.2.1", "192.0.2.2"] && Set(order[2..<4]) == ["2001:db8::1", "2001:db8::2"] && order[4] == "192.0.2.9")
+            #expect(
+                Set(order[..<2]) == ["192.0.2.1", "192.0.2.2"] && Set(order[2..<4]) == ["2001:db8::1", "2001:db8::2"] && order[4] == "192.0.2.9")
             seen.insert(order.joined(separator: " "))
         }
         #expect(seen.count == 4)

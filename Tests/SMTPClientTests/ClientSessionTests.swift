@@ -85,11 +85,12 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
         #expect(dialogue.happened() == ["c:EHLO us.example", "c:MAIL FROM:<>", "c:RCPT TO:<r@b>", "c:RCPT TO:<q@b>", "c:DATA"])
         dialogue.say("250 ok\r\n250 ok\r\n550 no q\r\n354 go\r\n")
         dialogue.say("250 done\r\n")
-        #expect(dialogue.happened().suffix(3) == [
-            "r:delivered|1.2.3.4 accepted message./Remote host said: 250 done/",
-            "r:failed|1.2.3.4 does not like recipient./Remote host said: 550 no q/",
-            "=idle",
-        ])
+        #expect(
+            dialogue.happened().suffix(3) == [
+                "r:delivered|1.2.3.4 accepted message./Remote host said: 250 done/",
+                "r:failed|1.2.3.4 does not like recipient./Remote host said: 550 no q/",
+                "=idle",
+            ])
     }
 
     @Test func everyExtension() {
@@ -97,9 +98,10 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
         dialogue.begin("s\u{E4}@a", ["r@b"])
         dialogue.say("220 hello\r\n")
         dialogue.say(everything)
-        #expect(dialogue.happened() == [
-            "c:EHLO us.example", "c:MAIL FROM:<\"s\u{E4}\"@a> SIZE=22 BODY=8BITMIME SMTPUTF8", "c:RCPT TO:<r@b>",
-        ])
+        #expect(
+            dialogue.happened() == [
+                "c:EHLO us.example", "c:MAIL FROM:<\"s\u{E4}\"@a> SIZE=22 BODY=8BITMIME SMTPUTF8", "c:RCPT TO:<r@b>",
+            ])
         dialogue.say("250 ok\r\n250 ok\r\n")
         #expect(dialogue.happened() == ["c:BDAT 16", "c:Subject: gr\u{FC}n", "c:BDAT 3", "c:.", "c:BDAT 5 LAST", "c:end"])
         dialogue.say("250 ok\r\n250 ok\r\n")
@@ -141,9 +143,10 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
         dialogue.begin()
         #expect(dialogue.happened() == ["c:MAIL FROM:<s@a>", "c:RCPT TO:<r@b>", "c:DATA"])
         dialogue.say("250 ok\r\n550 no\r\n503 none\r\n")
-        #expect(dialogue.happened() == [
-            "r:failed|1.2.3.4 does not like recipient./Remote host said: 550 no/Giving up on 1.2.3.4./", "c:RSET",
-        ])
+        #expect(
+            dialogue.happened() == [
+                "r:failed|1.2.3.4 does not like recipient./Remote host said: 550 no/Giving up on 1.2.3.4./", "c:RSET",
+            ])
         dialogue.begin("t@a")
         #expect(dialogue.happened() == [])
         dialogue.say("250 reset\r\n")
@@ -161,9 +164,10 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
         for line in ["220 x\r\n", pipelining, "250 ok\r\n450 later\r\n354 go\r\n"] { dialogue.say(line) }
         #expect(dialogue.happened().last == "c:.")
         dialogue.say("554 no recipients\r\n")
-        #expect(dialogue.happened() == [
-            "r:deferred|1.2.3.4 does not like recipient./Remote host said: 450 later/Giving up on 1.2.3.4./", "=idle",
-        ])
+        #expect(
+            dialogue.happened() == [
+                "r:deferred|1.2.3.4 does not like recipient./Remote host said: 450 later/Giving up on 1.2.3.4./", "=idle",
+            ])
     }
 
     static let died = "r:deferred|Connected to 1.2.3.4 but connection died. (#4.4.2)/"
@@ -181,18 +185,28 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
         (["220 x\r\n", plain, "421 no\r\n"], "r:deferred|Connected to 1.2.3.4 but sender was rejected./Remote host said: 421 no/"),
         (["220 x\r\n", plain, "553 no\r\n"], "r:failed|Connected to 1.2.3.4 but sender was rejected./Remote host said: 553 no/"),
         (["220 x\r\n", plain, plain, "450 a\r\n"], "r:deferred|1.2.3.4 does not like recipient./Remote host said: 450 a/Giving up on 1.2.3.4./"),
-        (["220 x\r\n", plain, plain, "550-a\r\n550 b\r\n"],
-         "r:failed|1.2.3.4 does not like recipient./Remote host said: 550-a/550 b/Giving up on 1.2.3.4./"),
-        (["220 x\r\n", plain, plain, "421 bye\r\n"],
-         "r:deferred|1.2.3.4 does not like recipient./Remote host said: 421 bye/Giving up on 1.2.3.4./"),
+        (
+            ["220 x\r\n", plain, plain, "550-a\r\n550 b\r\n"],
+            "r:failed|1.2.3.4 does not like recipient./Remote host said: 550-a/550 b/Giving up on 1.2.3.4./"
+        ),
+        (
+            ["220 x\r\n", plain, plain, "421 bye\r\n"],
+            "r:deferred|1.2.3.4 does not like recipient./Remote host said: 421 bye/Giving up on 1.2.3.4./"
+        ),
         (["220 x\r\n", plain, plain, plain, "451 no\r\n"], "r:deferred|1.2.3.4 failed on DATA command./Remote host said: 451 no/"),
         (["220 x\r\n", plain, plain, plain, "554 no\r\n"], "r:failed|1.2.3.4 failed on DATA command./Remote host said: 554 no/"),
-        (["220 x\r\n", plain, plain, plain, "354 go\r\n", "451 no\r\n"],
-         "r:deferred|1.2.3.4 failed after I sent the message./Remote host said: 451 no/"),
-        (["220 x\r\n", plain, plain, plain, "354 go\r\n", "421 no\r\n"],
-         "r:deferred|1.2.3.4 failed after I sent the message./Remote host said: 421 no/"),
-        (["220 x\r\n", plain, plain, plain, "354 go\r\n", "554 spam\r\n"],
-         "r:failed|1.2.3.4 failed after I sent the message./Remote host said: 554 spam/"),
+        (
+            ["220 x\r\n", plain, plain, plain, "354 go\r\n", "451 no\r\n"],
+            "r:deferred|1.2.3.4 failed after I sent the message./Remote host said: 451 no/"
+        ),
+        (
+            ["220 x\r\n", plain, plain, plain, "354 go\r\n", "421 no\r\n"],
+            "r:deferred|1.2.3.4 failed after I sent the message./Remote host said: 421 no/"
+        ),
+        (
+            ["220 x\r\n", plain, plain, plain, "354 go\r\n", "554 spam\r\n"],
+            "r:failed|1.2.3.4 failed after I sent the message./Remote host said: 554 spam/"
+        ),
         // Out of step.
         (["220 x\r\n", plain, plain, plain, "250 go\r\n"], died), (["220 x\r\n", plain, "354 go\r\n"], died),
         (["220 x\r\n", plain, plain, plain, "354 go\r\n", "354 go\r\n"], duplicate),
@@ -212,7 +226,8 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
 
     /// The connection ends, or the deadline passes, after each step, with and without PIPELINING.
     @Test(arguments: [plain, pipelining], [false, true]) func deathAtEachStep(_ extensions: String, _ byDeadline: Bool) {
-        let lines = extensions == plain
+        let lines =
+            extensions == plain
             ? ["220 x\r\n", plain, plain, plain, "354 go\r\n"] : ["220 x\r\n", pipelining, plain, plain, "354 go\r\n"]
         for count in 0...lines.count {
             var dialogue = Dialogue()
@@ -271,10 +286,11 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
         var dialogue = Dialogue()
         dialogue.begin("s@a", ["gr\u{FC}n@b", "r@b"])
         for reply in ["220 x\r\n", pipelining, plain, plain, "354 go\r\n", "250 ok\r\n"] { dialogue.say(reply) }
-        #expect(dialogue.happened().suffix(3) == [
-            "r:failed|Connected to 1.2.3.4 but it does not take internationalized addresses. (#5.6.7)/",
-            "r:delivered|1.2.3.4 accepted message./Remote host said: 250 ok/", "=idle",
-        ])
+        #expect(
+            dialogue.happened().suffix(3) == [
+                "r:failed|Connected to 1.2.3.4 but it does not take internationalized addresses. (#5.6.7)/",
+                "r:delivered|1.2.3.4 accepted message./Remote host said: 250 ok/", "=idle",
+            ])
     }
 
     @Test func eightBitContentGoesToAnyServer() {
@@ -310,11 +326,12 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
         dialogue.begin("s@a", ["r@b", "q@b", "p@b"])
         for reply in ["220 x\r\n", pipelining, "250 ok\r\n550 no\r\n451 later\r\n250 ok\r\n354 go\r\n"] { dialogue.say(reply) }
         dialogue.drop()
-        #expect(dialogue.happened().suffix(4) == [
-            "r:failed|1.2.3.4 does not like recipient./Remote host said: 550 no/",
-            "r:deferred|1.2.3.4 does not like recipient./Remote host said: 451 later/"
-                + "Connected to 1.2.3.4 but connection died. Possible duplicate! (#4.4.2)/",
-            Self.duplicate, "=close",
-        ])
+        #expect(
+            dialogue.happened().suffix(4) == [
+                "r:failed|1.2.3.4 does not like recipient./Remote host said: 550 no/",
+                "r:deferred|1.2.3.4 does not like recipient./Remote host said: 451 later/"
+                    + "Connected to 1.2.3.4 but connection died. Possible duplicate! (#4.4.2)/",
+                Self.duplicate, "=close",
+            ])
     }
 }

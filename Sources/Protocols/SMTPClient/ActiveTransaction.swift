@@ -131,13 +131,14 @@ struct ActiveTransaction {
         nextStep += 1
         if !reply.closesConnection { wasAnswered = true }
         guard reply.class != (step == .data ? .success : .intermediate) else { return .ended(.broken) }
-        let result = switch step {
-        case .mail: answeredMail(reply)
-        case .recipient(let index): answeredRecipient(index, reply)
-        case .data: answeredData(reply)
-        case .chunk(let isLast): answeredContent(reply, isLast: isLast)
-        case .end: answeredContent(reply, isLast: true)
-        }
+        let result =
+            switch step {
+            case .mail: answeredMail(reply)
+            case .recipient(let index): answeredRecipient(index, reply)
+            case .data: answeredData(reply)
+            case .chunk(let isLast): answeredContent(reply, isLast: isLast)
+            case .end: answeredContent(reply, isLast: true)
+            }
         // 421 may come in answer to anything. What it did not settle the closed connection leaves open.
         return reply.closesConnection ? .ended(.broken) : result
     }

@@ -59,7 +59,7 @@ package struct ClientSession {
         if let impossibility = mail.impossibility { return [.finish(mail.recipients.map { _ in impossibility })] + becomeIdleAgain() }
         switch phase {
         case .idle: return start(mail)
-        case .closed: return [.giveBack]
+        case .closed: return served > 0 ? [.giveBack] : [.finish(mail.recipients.map { _ in texts.connectionDied(possibleDuplicate: false) })]
         case .greeting, .ehlo, .helo, .resetting, .transaction:
             pending = mail
             return []

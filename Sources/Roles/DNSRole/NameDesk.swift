@@ -20,15 +20,22 @@ final class NameDesk {
         let control = ControlDirectory()
         resolver = try Watched(
             [control.file("resolvers"), control.file("dnssec")],
-            load: { try Resolver(NameDesk.configuration(control), on: loop) },
+            load: { try NameDesk.makeResolver(control, on: loop) },
             complain: { log("alert: dns keeps its name servers: \($0)") })
     }
 
-    private static func configuration(_ control: ControlDirectory) throws -> Resolver.Configuration {
+    private static func makeResolver(_ control: ControlDirectory, on loop: EventLoop) throws -> Resolver {
+        let lines = try control.bytes("resolvers").map { ControlDirectory.entries($0) } ?? []
         var configuration = Resolver.Configuration()
-        configuration.servers = try control.list("resolvers")?.map(\.text) ?? []
+        configuration.servers = lines.map(\.text.text)
         if try control.integer("dnssec") ?? 0 != 0 { configuration.trustAnchor = rootKey }
-        return configuration
+        do throws(Resolver.Failure) {
+            return try Resolver(configuration, on: loop)
+        } catch {
+            guard case .notAServer(let server) = error else { throw error }
+            let line = lines.first { $0.text.text == server }?.number ?? 0
+            throw ControlFileError(file: control.file("resolvers"), line: line, problem: "\(error)")
+        }
     }
 
     func welcome(_ connection: consuming FileDescriptor) {

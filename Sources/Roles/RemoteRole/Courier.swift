@@ -105,14 +105,13 @@ final class Courier {
 
     private func connected(_ channel: any Channel, _ address: IPAddress, _ outgoing: Outgoing) {
         let connection = SMTPConnection(channel, to: address, outgoing.errand, self)
-        do {
-            try channel.pipeline.syncOperations.addHandler(connection)
-            try channel.syncOptions?.setOption(.autoRead, value: true)
-            connection.begin(outgoing)
-        } catch {
+        guard (try? channel.pipeline.syncOperations.addHandler(connection)) != nil else {
             channel.close(promise: nil)
-            finish(outgoing, DeliveryTexts.outOfResources)
+            return finish(outgoing, DeliveryTexts.outOfResources)
         }
+        connection.begin(outgoing)
+        // Only now may the greeting be read: it finds the session with its first message. A channel that is closed reports by itself.
+        do { try channel.syncOptions?.setOption(.autoRead, value: true) } catch { channel.close(promise: nil) }
     }
 
     // MARK: What connections say

@@ -5,9 +5,10 @@ internal import Posix
 /// The connection to the queue, made again when it is lost. Answers to deliveries of a lost connection are dropped: the queue has taken them back.
 final class QueueLink {
     /// The queue itself keeps to `concurrencyremote`; this only bounds what one process holds.
-    private static let capacity: UInt32 = 1000
+    private static let maxCapacity = 1000
 
     private let loop: EventLoop
+    private let capacity: UInt32
     private let onDelivery: (Delivery.Request, consuming FileDescriptor?, _ connection: UInt64) -> Void
     private var peer: PacketPeer?
     private var reconnection: Reconnection?
@@ -16,6 +17,7 @@ final class QueueLink {
 
     init(on loop: EventLoop, _ onDelivery: @escaping (Delivery.Request, consuming FileDescriptor?, _ connection: UInt64) -> Void) {
         self.loop = loop
+        capacity = UInt32(min(Self.maxCapacity, DescriptorBudget.deliveries()))
         self.onDelivery = onDelivery
         reconnection = Reconnection(on: loop) { [unowned self] in try connect() }
     }
@@ -39,7 +41,7 @@ final class QueueLink {
             },
             onClose: { [weak self] in self?.lost($0) })
         self.peer = peer
-        peer.send(Delivery.Answer.ready(capacity: Self.capacity).encode())
+        peer.send(Delivery.Answer.ready(capacity: capacity).encode())
     }
 
     private func lost(_ error: FrameError?) {

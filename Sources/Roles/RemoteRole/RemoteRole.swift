@@ -1,6 +1,6 @@
+private import Glibc
 private import NIOCore
 private import NIOPosix
-private import Glibc
 private import Posix
 package import RoleContext
 

@@ -86,7 +86,8 @@ package struct ExchangerSearch {
     private mutating func question(_ kind: NameLookup.Kind, _ name: [UInt8], _ target: Target) -> Question {
         lastID += 1
         waiting[lastID] = target
-        return Question(id: lastID, kind: kind, name: name)
+        // `example.org.` is no domain of RFC 5321, but people write it and qmail's resolver took it.
+        return Question(id: lastID, kind: kind, name: name.last == ASCII.dot ? name.dropLast() : name)
     }
 
     private mutating func askHostItself() -> Step {

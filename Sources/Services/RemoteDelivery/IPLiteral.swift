@@ -19,7 +19,8 @@ package enum IPLiteral {
         guard let gap = firstGap(text) else {
             return groups(text).flatMap { $0.count == 16 ? IPAddress($0) : nil }
         }
-        guard let head = groups(text[..<gap], mayEndInV4: false), let tail = groups(text[(gap + 2)...]), head.count + tail.count <= 14 else { return nil }
+        guard let head = groups(text[..<gap], mayEndInV4: false), let tail = groups(text[(gap + 2)...]), head.count + tail.count <= 14
+        else { return nil }
         return IPAddress(head + [UInt8](repeating: 0, count: 16 - head.count - tail.count) + tail)
     }
 

@@ -101,7 +101,10 @@ package final class Resolver {
         case .addresses:
             var first: RecordSet?
             let take = { (set: RecordSet, isV4: Bool) in
-                guard let other = first else { return first = set }
+                guard let other = first else {
+                    first = set
+                    return
+                }
                 completion(isV4 ? NameLookup.Result(addresses: set, other) : NameLookup.Result(addresses: other, set))
             }
             query(.a, name) { take($0, true) }
@@ -120,10 +123,12 @@ package final class Resolver {
         // libunbound holds the query until it calls back or forgets it.
         let held = Unmanaged.passRetained(query)
         var id: Int32 = 0
-        let failure = ub_resolve_async(context, name.text, type.rawValue, 1, held.toOpaque(), { data, error, result in
-            guard let data else { return ub_resolve_free(result) }
-            Unmanaged<Query>.fromOpaque(data).takeRetainedValue().answered(error, result)
-        }, &id)
+        let failure = ub_resolve_async(
+            context, name.text, type.rawValue, 1, held.toOpaque(),
+            { data, error, result in
+                guard let data else { return ub_resolve_free(result) }
+                Unmanaged<Query>.fromOpaque(data).takeRetainedValue().answered(error, result)
+            }, &id)
         if failure != 0 {
             held.release()
             return query.end(.failure)
