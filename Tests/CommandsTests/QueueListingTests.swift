@@ -4,7 +4,7 @@ import QmailCommands
 import Testing
 
 @Suite struct QueueListingTests {
-    private func recipient(_ channel: Admin.Channel, _ address: String, done: Bool = false) -> Admin.Recipient {
+    private func recipient(_ channel: Channel, _ address: String, done: Bool = false) -> Admin.Recipient {
         Admin.Recipient(channel: channel, isDone: done, address: Address(Array(address.utf8)) ?? .null)
     }
 

@@ -33,6 +33,7 @@ struct Workload {
     var refused: Set<UInt64> = []
     var findings: [RecoveryFinding] = []
     private var lastToken: UInt64 = 0
+    private var lastID: UInt64 = 0
     private var onAnswer: [UInt64: (inout Workload, EntryResult) -> Void] = [:]
     private var cleaning = 0
     var mostSegments = 0
@@ -109,8 +110,9 @@ struct Workload {
         }
         let size = random.chance(1, in: 10) ? Int.random(in: 0...20_000, using: &random) : Int.random(in: 0...3000, using: &random)
         let content = random.bytes(size)
+        lastID += 1
         let record = MessageRecord(
-            id: writer.journal.takeID(), birth: 1000, qp: 7, uid: 1, sender: Array("sender@example".utf8),
+            id: lastID, birth: 1000, qp: 7, uid: 1, sender: Array("sender@example".utf8),
             recipients: PackedRecipients(grouping: recipients), nextLocal: 0, nextRemote: 0, failures: FailureTexts(),
             content: .inline(segment: 0, offset: 0, length: UInt32(content.count), check: 0))
         return (record, content)
@@ -204,6 +206,8 @@ struct Workload {
         onAnswer = [:]
         cleaning = 0
         (writer, index, cleaner, findings) = try Workload.start(disk, random.next(), parameters)
+        for id in refused where id > writer.journal.lastID { refused.remove(id) }
+        lastID = writer.journal.lastID
     }
 
     /// What is wrong, in words; empty when every promise was kept.

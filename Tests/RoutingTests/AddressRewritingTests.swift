@@ -40,8 +40,8 @@ import Testing
         ("x@except.wild.example", .remote, "x@except.wild.example"),
         ("no@virtual.example", .remote, "no@virtual.example"),
         ("x@elsewhere.example", .remote, "x@elsewhere.example"),
-    ] as [(String, AddressRewriting.Channel, String)])
-    func recipientsGoTo(_ recipient: String, _ channel: AddressRewriting.Channel, _ result: String) throws {
+    ] as [(String, Channel, String)])
+    func recipientsGoTo(_ recipient: String, _ channel: Channel, _ result: String) throws {
         let outcome = rewriting.channel(of: try address(recipient))
         #expect(outcome.channel == channel)
         #expect(outcome.recipient.description == result)
@@ -88,7 +88,7 @@ import Testing
     let home = TemporaryHome()
     var control: ControlDirectory { ControlDirectory(home.path) }
 
-    func channel(_ recipient: String) throws -> (channel: AddressRewriting.Channel, recipient: Address) {
+    func channel(_ recipient: String) throws -> (channel: Channel, recipient: Address) {
         try AddressRewriting(control).channel(of: try address(recipient))
     }
 

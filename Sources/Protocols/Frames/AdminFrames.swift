@@ -20,11 +20,6 @@ package enum Admin {
         package func encode(into output: inout [UInt8]) { output.append(frame: rawValue) { _ in } }
     }
 
-    package enum Channel: UInt8, Sendable {
-        case local = 0
-        case remote = 1
-    }
-
     /// A message in the queue, without recipients.
     package struct Message: Equatable, Sendable {
         package var id: UInt64

@@ -96,13 +96,8 @@ package final class Journal {
     /// At the end of a segment: a block for the second header, and room for batches that say which segments are free.
     private static let keptForMarkers = 4 * Block.size
 
-    package func takeID() -> UInt64 {
-        lastID += 1
-        return lastID
-    }
-
-    /// The id must not be given out again.
-    package func noteID(_ id: UInt64) { lastID = max(lastID, id) }
+    /// The owner gave this id to a message: it must not be given out again, not after a crash either.
+    func noteID(_ id: UInt64) { lastID = max(lastID, id) }
 
     // MARK: Writing
 

@@ -177,6 +177,7 @@ package final class JournalWriter {
                 continue
             }
             if !batch.isEmpty, batch.length + length > journal.batchCapacity { break }
+            if let message = item.entry.message { journal.noteID(message.id) }
             if let content = append(item.entry, to: &batch) { contents.append((items.count, content.offset, content.length)) }
             items.append(item)
             taken += 1
@@ -269,7 +270,7 @@ extension JournalEntry {
     }
 
     /// About what it adds to a batch, bytes; never too little.
-    fileprivate var length: Int {
+    package var length: Int {
         switch self {
         case .accept(let message, let content): message.logBytes + (content?.count ?? 0)
         case .carry(let message): message.logBytes

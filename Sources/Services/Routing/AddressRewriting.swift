@@ -6,8 +6,6 @@ private import Bytes
 /// A value made of control files; each question costs a few hash look-ups, however many domains there are.
 /// Domains are compared without case, the address that comes out keeps its own.
 package struct AddressRewriting: Sendable {
-    package enum Channel: Sendable { case local, remote }
-
     private let envNoAtHost: [UInt8]
     private let percentHack: Set<[UInt8]>
     private let locals: Set<[UInt8]>

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -63,8 +64,6 @@ int martlet_die_with_parent(void);
 /* Name of this process as ps shows it, cut at 15 bytes. */
 void martlet_name_process(const char *name);
 int martlet_errno(void);
-/* This process's environment as it is now, NULL at the end: for a program to start. */
-char **martlet_environment(void);
 /* Writes whole or gives up at the first error: for log lines to fd 2. */
 void martlet_log(const void *bytes, size_t length);
 #endif

@@ -1,0 +1,268 @@
+internal import Addresses
+private import Bytes
+private import Dates
+internal import Journal
+internal import JournalFormat
+internal import Posix
+internal import QueueStore
+internal import Routing
+internal import Schedule
+
+/// The heart of the queue role: what lives, what is due, what is being delivered. One thread owns it; the store's answers come back on its loop.
+///
+/// A message's way: ``accept(_:_:)`` → stored → listed → scheduled → delivered by ``Dispatcher`` → ``finish(_:)``, with a bounce if recipients failed.
+final class QueueManager {
+    /// A message as a door hands it over.
+    struct Incoming {
+        enum Content {
+            case bytes([UInt8])
+            /// In a content file, durable.
+            case stored(ContentReference)
+        }
+
+        let id: UInt64
+        let qp: UInt64
+        let uid: UInt32
+        let sender: Address
+        let recipients: [Address]
+        let content: Content
+    }
+
+    enum Verdict {
+        case accepted(time: UInt64)
+        case refused
+        case unknown
+    }
+
+    let loop: EventLoop
+    let lines: QueueLog
+    let settings: QueueSettings
+    let store: JournalStore
+    let files: ContentFiles
+    let handles: MessageHandles
+    /// Who is who among the clients of `run/inject`.
+    struct Identities {
+        var alias: UInt32
+        var own: UInt32
+    }
+
+    private let identities: Identities
+    var rewriting: AddressRewriting
+    private(set) var index: QueueIndex
+    private var cleaner: Cleaner
+    private var cleaningSteps = 0
+    private var cleaningWaits = false
+    var dispatcher: Dispatcher?
+    /// The store cannot go on: the process must end, and recovery decides.
+    private let fail: (String) -> Void
+
+    init(
+        loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, identities: Identities, store: JournalStore,
+        files: ContentFiles, index: QueueIndex, fail: @escaping (String) -> Void
+    ) {
+        self.loop = loop
+        self.lines = lines
+        self.settings = settings
+        self.rewriting = rewriting
+        self.identities = identities
+        self.store = store
+        self.files = files
+        self.index = index
+        self.fail = fail
+        handles = MessageHandles(files)
+        cleaner = Cleaner(index)
+    }
+
+    func takeID() -> UInt64 { store.takeID() }
+
+    /// Envelopes larger than this do not fit the log.
+    var maxEnvelopeBytes: Int { store.parameters.segmentSize / 4 * 3 }
+
+    /// What recovery found goes to work: at the times it had, or to its end if the crash came just before that.
+    func resume() {
+        for (id, message) in index.messages.sorted(by: { $0.key < $1.key }) {
+            if message.record.recipients.isFinished { finish(id) } else { schedule(message) }
+        }
+        clean()
+    }
+
+    // MARK: Acceptance
+
+    /// spec-qmail §3.1; the queue writes it for every door.
+    func receivedLine(qp: UInt64, uid: UInt32, isNetwork: Bool) -> [UInt8] {
+        let how = isNetwork ? "from network" : uid == identities.alias && uid != identities.own ? "by alias" : "by uid \(uid)"
+        return receivedLine(qp: qp, how: how)
+    }
+
+    func receivedLine(qp: UInt64, how: String) -> [UInt8] {
+        Array("Received: (qmail \(qp) invoked \(how)); \(MailDate(unixTime()).header)\n".utf8)
+    }
+
+    func accept(_ incoming: Incoming, _ completion: @escaping (Verdict) -> Void) {
+        let (record, content) = record(of: incoming)
+        store.submit(.accept(record, content: content), under: store.lease) { [self] answer in
+            switch answer {
+            case .durable(let placement?):
+                enter(record, placement)
+                completion(.accepted(time: record.birth))
+            case .refused(let failure):
+                if case .stored = incoming.content { files.remove(record.id) }
+                warnOnce(failure)
+                completion(.refused)
+            case .durable(nil), .unknown, .leaseLost:
+                completion(.unknown)
+                give(up: answer)
+            }
+        }
+    }
+
+    func record(of incoming: Incoming) -> (MessageRecord, content: [UInt8]?) {
+        let routed = incoming.recipients.map { recipient in
+            let (channel, address) = rewriting.channel(of: recipient)
+            return (address: address.bytes, channel: channel)
+        }
+        let now = unixTime()
+        let (content, reference): ([UInt8]?, ContentReference) =
+            switch incoming.content {
+            case .bytes(let bytes): (bytes, .inline(segment: 0, offset: 0, length: UInt32(clamping: bytes.count), check: 0))
+            case .stored(let reference): (nil, reference)
+            }
+        let record = MessageRecord(
+            id: incoming.id, birth: now, qp: incoming.qp, uid: incoming.uid, sender: incoming.sender.bytes,
+            recipients: PackedRecipients(grouping: routed), nextLocal: now, nextRemote: now, failures: FailureTexts(), content: reference)
+        return (record, content)
+    }
+
+    /// A stored message begins its life here.
+    func enter(_ record: MessageRecord, _ placement: Placement) {
+        var record = record
+        record.content = placement.content
+        index.apply(.accept(record), segment: placement.segment)
+        cleaner.placed(record.id, in: placement.segment)
+        lines.newMessage(record.id)
+        lines.info(record.id, bytes: record.content.length, sender: record.sender, qp: record.qp, uid: record.uid)
+        guard let message = index[record.id] else { return }
+        if record.recipients.isFinished { finish(record.id) } else { schedule(message) }
+        clean()
+    }
+
+    private func schedule(_ message: QueuedMessage) {
+        for channel in Channel.allCases where message.record.recipients.pendingCount(channel) > 0 {
+            dispatcher?.add(message.id, channel, due: message.record.next(channel))
+        }
+    }
+
+    private var warnedAt: UInt64 = 0
+    private static let warningPauseSeconds: UInt64 = 60
+
+    private func warnOnce(_ failure: Journal.Failure) {
+        let now = unixTime()
+        guard now >= warnedAt + Self.warningPauseSeconds else { return }
+        warnedAt = now
+        switch failure {
+        case .noRoom: lines.line("warning: queue disk is full: new mail is refused for now, deliveries go on")
+        case .voided, .disk: lines.line("alert: queue disk failed to write: new mail is refused for now")
+        }
+    }
+
+    private func give(up answer: JournalStore.Answer) { fail("the queue cannot be written any more (\(answer)); starting again") }
+
+    // MARK: Outcomes
+
+    /// Stores what happened to recipients; nobody waits for it.
+    func note(_ records: [JournalRecord]) {
+        for record in records { index.apply(record) }
+        store.submit(.records(records), under: store.lease) { [self] answer in if case .durable = answer {} else { give(up: answer) } }
+    }
+
+    /// A pass of a channel has ended.
+    func passEnded(_ end: Schedule.PassEnd) {
+        guard let message = index[end.id] else { return }
+        if message.record.recipients.pendingCount(end.channel) > 0 {
+            note([.retry(id: end.id, end.channel, next: end.next)])
+            dispatcher?.add(end.id, end.channel, due: end.next)
+            handles.drop(end.id)
+        } else if message.record.recipients.isFinished {
+            finish(end.id)
+        }
+    }
+
+    // MARK: The end of a message
+
+    private func finish(_ id: UInt64) {
+        guard let message = index[id] else { return }
+        guard !message.record.failures.isEmpty else { return end(message, bounce: nil) }
+        if message.record.sender == Address.doubleBounce.bytes {
+            lines.line("triple bounce: discarding bounce/\(id)")
+            return end(message, bounce: nil)
+        }
+        BounceMaker(self).make(for: message) { [self] incoming in end(message, bounce: incoming) }
+    }
+
+    private func end(_ message: QueuedMessage, bounce incoming: Incoming?) {
+        let id = message.id
+        let isFile = if case .file = message.record.content { true } else { false }
+        let bounce = incoming.map(record(of:))
+        index.apply(.finish(id: id, bounce: incoming?.id ?? 0))
+        handles.forget(id)
+        if incoming == nil { lines.endOfMessage(id) }
+        let entry = JournalEntry.finish(id: id, bounce: bounce?.0, bounceContent: bounce?.content ?? [])
+        store.submit(entry, under: store.lease) { [self] answer in
+            guard case .durable(let placement) = answer else { return give(up: answer) }
+            if isFile { files.remove(id) }
+            if let bounce, let placement {
+                lines.line("bounce msg \(id) qp \(bounce.0.qp)")
+                lines.endOfMessage(id)
+                enter(bounce.0, placement)
+            }
+            clean()
+        }
+    }
+
+    // MARK: Cleaning
+
+    /// One step at a time; each answer leads to the next.
+    private func clean() {
+        guard cleaningSteps == 0, !cleaningWaits else { return }
+        let state = store.log
+        let log = Cleaner.Log(
+            oldestSegment: state.oldestSegment, newestSegment: state.newestSegment, segmentSize: store.parameters.segmentSize,
+            known: store.known, isShort: state.freeSegments <= store.parameters.reservedSegments)
+        let entries = cleaner.step(index, log)
+        cleaningSteps = entries.count
+        for entry in entries {
+            store.submit(entry, under: store.lease) { [self] answer in
+                cleaningSteps -= 1
+                guard case .durable(let placement) = answer else { return give(up: answer) }
+                cleaned(entry, placement)
+            }
+        }
+    }
+
+    private func cleaned(_ entry: JournalEntry, _ placement: Placement?) {
+        switch entry {
+        case .carry(let record):
+            if let placement {
+                index.moved(record.id, to: placement)
+                cleaner.placed(record.id, in: placement.segment)
+            }
+        case .release(let segment, _):
+            if store.log.oldestSegment > segment {
+                cleaner.released(segment)
+            } else {
+                waitWithCleaning()
+            }
+        default: break
+        }
+        clean()
+    }
+
+    /// Something that is still under way stands in the segment, or there is no room to say that it is free.
+    private func waitWithCleaning() {
+        cleaningWaits = true
+        loop.after(seconds: 1) { [self] in
+            cleaningWaits = false
+            clean()
+        }
+    }
+}

@@ -1,0 +1,160 @@
+private import Boundaries
+private import ControlFiles
+private import Glibc
+private import Journal
+private import Posix
+private import QueueStore
+package import RoleContext
+private import Routing
+private import Storage
+
+/// Role queue: keeps accepted mail safe and sees to it that each recipient ends: delivered, or bounced. It alone touches `queue/`; of a message it looks
+/// at nothing but its size.
+package enum QueueRole {
+    /// Deliveries under way at SIGTERM have this long to report; what has not is delivered again after the next start.
+    static let stopSeconds = 12.0
+
+    /// - Returns: 0 after SIGTERM, 1 when its control files are wrong, 111 when the queue cannot be opened or written.
+    package static func run(_ context: RoleContext) -> Int32 {
+        let process: QueueProcess
+        do {
+            process = try QueueProcess(context)
+        } catch let error as ControlFileError {
+            log("queue: fatal: \(error)")
+            return 1
+        } catch {
+            log("queue: fatal: \(error)")
+            return 111
+        }
+        return process.run()
+    }
+}
+
+/// The queue role's process: its loop, its doors and its signals.
+private final class QueueProcess {
+    private let loop: EventLoop
+    private let lines: QueueLog
+    private let lock: FileDescriptor
+    private let queue: QueueManager
+    private let dispatcher: Dispatcher
+    private let inject: InjectDoor
+    private let admin: AdminDoor
+    private var listeners: [Listener] = []
+    private var exitCode: Int32 = 0
+    private var isStopping = false
+
+    init(_ context: RoleContext) throws {
+        let control = ControlDirectory()
+        let settings = try QueueSettings(control)
+        let rewriting = try AddressRewriting(control)
+        let loop = try EventLoop()
+        let signals = SignalHandler()
+        // Blocked before any thread is made, so that threads inherit it.
+        try loop.onSignals([SIGTERM, SIGINT, SIGHUP, SIGALRM]) { signals.body($0) }
+        lock = try QueueProcess.takeLock()
+        let disk = Disk("queue")
+        var parameters = Journal.Parameters()
+        parameters.segmentSize = settings.segmentBytes
+        let (store, index, findings) = try JournalStore.open(disk, parameters, on: loop) { randomBytes(16) }
+        for finding in findings { log("\(finding)") }
+        let files = try ContentFiles(disk, root: "queue", store.contents, on: loop)
+        if findings.isEmpty { _ = try files.removeOrphans { index[$0] != nil } }
+        lines = QueueLog(loop)
+        let failure = SignalHandler()
+        queue = QueueManager(
+            loop: loop, lines: lines, settings: settings, rewriting: rewriting,
+            identities: QueueManager.Identities(alias: context.accounts["alias"].uid, own: getuid()), store: store, files: files, index: index,
+            fail: { why in
+                log("queue: alert: \(why)")
+                failure.body(111)
+            })
+        dispatcher = Dispatcher(queue)
+        queue.dispatcher = dispatcher
+        inject = InjectDoor(on: loop, queue, files, trustedNetworkUID: context.accounts["qmaild"].uid)
+        admin = AdminDoor(on: loop, queue)
+        self.loop = loop
+        signals.body = { [weak self] in self?.signalled($0) }
+        failure.body = { [weak self] in self?.stopNow($0) }
+        try open(context)
+    }
+
+    private final class SignalHandler { var body: (Int32) -> Void = { _ in } }
+
+    /// One queue only, whoever starts it: qmail-send's own lock.
+    private static func takeLock() throws -> FileDescriptor {
+        if mkdir("queue/lock", 0o700) < 0, errno != EEXIST { throw SystemError(call: "mkdir", subject: "queue/lock", errno: errno) }
+        let lock = try FileDescriptor.open("queue/lock/sendmutex", O_RDWR | O_CREAT)
+        guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
+            throw ControlFileError(
+                file: "queue/lock/sendmutex", line: 0, problem: "another queue is running on this home; end it first (cannot start: qmail-send is already running)")
+        }
+        return lock
+    }
+
+    private func open(_ context: RoleContext) throws {
+        let doors = dispatcher.open()
+        try listen("inject", context) { [inject] in inject.accept($0) }
+        try listen("deliver-local", context) { doors.local.accept($0) }
+        try listen("deliver-remote", context) { doors.remote.accept($0) }
+        try listen("admin", context) { [admin] in admin.accept($0) }
+    }
+
+    private func listen(_ name: String, _ context: RoleContext, _ accept: @escaping (consuming FileDescriptor) -> Void) throws(SystemError) {
+        guard let socket = context.socket(name) else { throw SystemError(call: "socket", subject: name, errno: ENOTCONN) }
+        listeners.append(try Listener(FileDescriptor(owning: socket), on: loop, accept))
+    }
+
+    func run() -> Int32 {
+        dispatcher.logStatus()
+        queue.resume()
+        loop.run()
+        lines.flush()
+        return exitCode
+    }
+
+    // MARK: Signals
+
+    private func signalled(_ signal: Int32) {
+        switch signal {
+        case SIGALRM: dispatcher.retryAllNow()
+        case SIGHUP: reread()
+        default: stop()
+        }
+    }
+
+    private func reread() {
+        do {
+            queue.rewriting = try AddressRewriting(ControlDirectory())
+        } catch {
+            let file = error.file
+            lines.line("alert: unable to reread \(file)")
+            log("queue: \(error)")
+        }
+    }
+
+    /// No new mail, no new deliveries; those under way may report.
+    private func stop() {
+        guard !isStopping else { return }
+        isStopping = true
+        for listener in listeners { listener.close() }
+        dispatcher.stop()
+        if !dispatcher.isIdle { dispatcher.logStatus() }
+        loop.after(seconds: QueueRole.stopSeconds) { [weak self] in self?.stopNow(0) }
+        lookWhetherDone()
+    }
+
+    private func lookWhetherDone() {
+        if dispatcher.isIdle, inject.isIdle {
+            dispatcher.storeOutcomes()
+            queue.store.syncNow()
+            if !queue.store.hasUnanswered { return stopNow(0) }
+        }
+        loop.after(seconds: 0.01) { [weak self] in self?.lookWhetherDone() }
+    }
+
+    private func stopNow(_ code: Int32) {
+        exitCode = code
+        if code == 0 { lines.line("status: exiting") }
+        loop.stop()
+    }
+}
