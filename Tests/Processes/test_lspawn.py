@@ -381,7 +381,10 @@ def test_garbage_from_the_queue_costs_the_connection_only(post, packet):
     assert post.deliver(b"alice@example.org")[0] == "K"
 
 
-@pytest.mark.parametrize("packet", [b"\x41", b"\x43\0\0\0\0", b"\x41\0\0\0\0\1", b"\x42\0\0\0\0Q\0\0", b"\x41" + b"\0" * 12 + counted(b"a") + counted(b"rel") + b"\0" * 6])
+@pytest.mark.parametrize("packet", [
+    b"\x41", b"\x43\0\0\0\0", b"\x41\0\0\0\0\1", b"\x42\0\0\0\0Q\0\0",
+    b"\x41" + b"\0" * 12 + counted(b"a") + counted(b"relative") + b"\0" * 6,
+])
 def test_garbage_from_route_costs_the_connection_and_the_question_is_asked_again(post, packet):
     post.user("alice")
     post.request(1, b"alice@example.org")
