@@ -295,6 +295,18 @@ def test_one_worker_for_each_uid_gid_and_home(post):
     assert len(post.workers()) == 2
 
 
+def test_more_users_than_workers(post):
+    names = [f"user{number}".encode() for number in range(120)]
+    for name in names:
+        post.user(name.decode())
+    for slot, name in enumerate(names):
+        post.request(slot, name + b"@example.org")
+        post.answer_route()
+    reports = [post.report() for _ in names]
+    assert {letter + text for _, letter, text in reports} == {"Kdid 1+0+0\n"}
+    until(lambda: len(post.workers()) <= 100)
+
+
 def exchange(post, count, concurrency, recipient, content):
     """Keeps `concurrency` deliveries under way until `count` are done; returns the reports."""
     reports = []

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -249,6 +250,8 @@ int main(int count, char **arguments) {
         say("fatal: signalfd: %s", error_text(errno));
         return 111;
     }
+    /* Without the supervisor nobody would end us. */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     prepare_descriptors();
     read_minuid();
     now = milliseconds();
