@@ -262,6 +262,29 @@ def test_what_a_worker_inherits(post):
     assert all(path.startswith(home) for path in links.values()), links
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root")
+@pytest.mark.parametrize("line", ["./Maildir/", "./Mailbox"])
+def test_a_full_disk_defers_and_leaves_nothing(post, line):
+    home = post.user("alice")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=256k,mode=700,uid={UID},gid={GID}", "tmpfs", home], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("cannot mount")
+    try:
+        for folder in ("Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"):
+            os.mkdir(f"{home}/{folder}", 0o700)
+            os.chown(f"{home}/{folder}", UID, GID)
+        dot_qmail(home, line + "\n")
+        assert post.deliver(b"alice@example.org")[0] == "K"
+        before = sum(os.path.getsize(os.path.join(place, file)) for place, _, files in os.walk(home) for file in files)
+        expected = {"./Maildir/": "ZTemporary error on maildir delivery. (#4.3.0)\n",
+                    "./Mailbox": "ZUnable to write ./Mailbox: out of disk space. (#4.3.0)\n"}
+        assert post.deliver(b"alice@example.org", content=b"x" * 1_000_000) == expected[line]
+        assert sum(os.path.getsize(os.path.join(place, file)) for place, _, files in os.walk(home) for file in files) == before
+        assert post.deliver(b"alice@example.org")[0] == "K"
+    finally:
+        # The worker stands in it.
+        subprocess.run(["umount", "-l", home], check=True)
+
+
 def dot_qmail(home, text):
     with open(f"{home}/.qmail", "w") as file:
         file.write(text)
@@ -444,6 +467,23 @@ def test_an_idle_worker_ends(post):
     assert len(post.workers()) == 1
     until(lambda: post.workers() == [])
     assert post.deliver(b"alice@example.org")[0] == "K"
+
+
+@pytest.mark.parametrize("packet, code", [(None, 0), (b"\2", 111), (b"\1\0\0\0\0", 111), (b"\xff" * 5000, 111)])
+def test_a_worker_ends_with_its_socket_or_at_garbage(packet, code):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    worker = subprocess.Popen(["martlet-local"], executable=os.path.abspath(WORKER), stdin=theirs, stderr=subprocess.DEVNULL)
+    theirs.close()
+    try:
+        if packet:
+            ours.send(packet)
+        else:
+            ours.close()
+        assert worker.wait(LIMIT) == code
+    finally:
+        ours.close()
+        worker.kill()
+        worker.wait()
 
 
 def test_nothing_of_swift_is_in_it():
