@@ -55,7 +55,7 @@ static void set_packet(struct delivery *d, unsigned char *packet, size_t length)
 static void end(struct delivery *d) {
     release_descriptor(d);
     set_packet(d, NULL, 0);
-    free((char *)d->who.home);
+    free(d->who.home);
     d->who.home = NULL;
     d->previous->next = d->next;
     d->next->previous = d->previous;
@@ -200,7 +200,7 @@ int take_identity(const unsigned char *packet, size_t length) {
 static void close_worker(struct worker *w) {
     close(w->socket);
     w->socket = -1;
-    free((char *)w->who.home);
+    free(w->who.home);
     w->who.home = NULL;
 }
 

@@ -54,11 +54,11 @@ static void read_minuid(void) {
     char text[32];
     ssize_t n = read(fd, text, sizeof text);
     close(fd);
-    unsigned long value = 0;
+    uint64_t value = 0;
     ssize_t i = 0;
-    while (i < n && text[i] >= '0' && text[i] <= '9' && value < 1000000000UL) value = value * 10 + (unsigned long)(text[i++] - '0');
-    if (i == 0 || (i < n && text[i] != '\n' && text[i] != ' ' && text[i] != '\t')) {
-        say("control/minuid line 1: must be a number of at most ten digits; the old value stays");
+    while (i < n && text[i] >= '0' && text[i] <= '9' && value <= UINT32_MAX) value = value * 10 + (uint64_t)(text[i++] - '0');
+    if (i == 0 || value > UINT32_MAX || (i < n && text[i] != '\n' && text[i] != ' ' && text[i] != '\t')) {
+        say("control/minuid line 1: must be the number of a uid; the old value stays");
         return;
     }
     minimum_uid = (uid_t)value;
