@@ -4,26 +4,27 @@ import Testing
 
 /// spec-qmail §7.4.
 @Suite struct DotQmailTests {
-    @Test(arguments: [
-        ("./Maildir/\n", [.maildir(bytes("./Maildir/"))]),
-        ("./Maildir/", [.maildir(bytes("./Maildir/"))]),
-        ("./Mailbox\n", [.mbox(bytes("./Mailbox"))]),
-        ("/var/mail/joe \t\n", [.mbox(bytes("/var/mail/joe"))]),
-        ("/\n", [.maildir(bytes("/"))]),
-        (".\n", [.mbox(bytes("."))]),
-        ("|exit 99\n", [.program(bytes("exit 99"))]),
-        ("| sp \n", [.program(bytes(" sp"))]),
-        ("&a@b.example\n", [.forward(bytes("a@b.example"))]),
-        ("& a@b\n", [.forward(bytes(" a@b"))]),
-        ("a@b.example\n", [.forward(bytes("a@b.example"))]),
-        (" a@b\n", [.forward(bytes(" a@b"))]),
-        ("a@b\r\n", [.forward(bytes("a@b\r"))]),
-        ("# only a comment\n", []),
-        ("#\n\n   \n./a/\n", [.maildir(bytes("./a/"))]),
-        ("+unknown\n./a/\n", [.maildir(bytes("./a/"))]),
-        ("+list\n&a@b\n./a/\n./b\n|c\n", [.forward(bytes("a@b")), .forbiddenFile, .forbiddenFile, .forbiddenProgram]),
-        ("./a/\n+list\n./b/\n", [.maildir(bytes("./a/")), .forbiddenFile]),
-    ] as [(String, [DotQmail.Instruction])])
+    @Test(
+        arguments: [
+            ("./Maildir/\n", [.maildir(bytes("./Maildir/"))]),
+            ("./Maildir/", [.maildir(bytes("./Maildir/"))]),
+            ("./Mailbox\n", [.mbox(bytes("./Mailbox"))]),
+            ("/var/mail/joe \t\n", [.mbox(bytes("/var/mail/joe"))]),
+            ("/\n", [.maildir(bytes("/"))]),
+            (".\n", [.mbox(bytes("."))]),
+            ("|exit 99\n", [.program(bytes("exit 99"))]),
+            ("| sp \n", [.program(bytes(" sp"))]),
+            ("&a@b.example\n", [.forward(bytes("a@b.example"))]),
+            ("& a@b\n", [.forward(bytes(" a@b"))]),
+            ("a@b.example\n", [.forward(bytes("a@b.example"))]),
+            (" a@b\n", [.forward(bytes(" a@b"))]),
+            ("a@b\r\n", [.forward(bytes("a@b\r"))]),
+            ("# only a comment\n", []),
+            ("#\n\n   \n./a/\n", [.maildir(bytes("./a/"))]),
+            ("+unknown\n./a/\n", [.maildir(bytes("./a/"))]),
+            ("+list\n&a@b\n./a/\n./b\n|c\n", [.forward(bytes("a@b")), .forbiddenFile, .forbiddenFile, .forbiddenProgram]),
+            ("./a/\n+list\n./b/\n", [.maildir(bytes("./a/")), .forbiddenFile]),
+        ] as [(String, [DotQmail.Instruction])])
     func linesMean(_ text: String, _ instructions: [DotQmail.Instruction]) throws {
         #expect(try DotQmail(bytes(text)).instructions == instructions)
     }
@@ -65,12 +66,14 @@ import Testing
 @Suite struct LoopCheckTests {
     static let line = "Delivered-To: a@b\n"
 
-    @Test(arguments: [
-        (line + "\n", .looping), ("Subject: x\n" + line, .looping), ("no field at all\n" + line + "\nbody", .looping),
-        ("\n" + line, .clear), ("Subject: x\n\n" + line, .clear), ("", .needsMore), ("Subject: x\n", .needsMore),
-        ("delivered-to: a@b\n\n", .clear), ("Delivered-To: a@b \n\n", .clear), ("Delivered-To: a@bc\n\n", .clear), ("Delivered-To: a@\n\n", .clear),
-        ("Delivered-To: a@b\r\n\n", .clear), ("X-" + line + "\n", .clear), (" " + line + "\n", .clear), ("Delivered-To: a@b", .needsMore),
-    ] as [(String, LoopCheck.Finding)])
+    @Test(
+        arguments: [
+            (line + "\n", .looping), ("Subject: x\n" + line, .looping), ("no field at all\n" + line + "\nbody", .looping),
+            ("\n" + line, .clear), ("Subject: x\n\n" + line, .clear), ("", .needsMore), ("Subject: x\n", .needsMore),
+            ("delivered-to: a@b\n\n", .clear), ("Delivered-To: a@b \n\n", .clear), ("Delivered-To: a@bc\n\n", .clear),
+            ("Delivered-To: a@\n\n", .clear),
+            ("Delivered-To: a@b\r\n\n", .clear), ("X-" + line + "\n", .clear), (" " + line + "\n", .clear), ("Delivered-To: a@b", .needsMore),
+        ] as [(String, LoopCheck.Finding)])
     func onlyTheExactLineIsALoop(_ header: String, _ finding: LoopCheck.Finding) {
         var whole = LoopCheck(bytes(Self.line))
         #expect(whole.scan(bytes(header)) == finding)

@@ -38,7 +38,8 @@ import Testing
         #expect(try deliver("|echo one\n|echo two\n") == "Kone\ntwo\ndid 0+0+2\n")
         #expect(try deliver("|kill -9 $$\n") == "ZAack, child crashed. (#4.3.0)\n")
         #expect(try deliver("|printf 'a\\0b'\n") == "Ka")
-        #expect(try deliver("|head -c 5000 /dev/zero | tr '\\0' x\n") == "K" + String(repeating: "x", count: 2966) + "\nError report too long, sorry.\n")
+        #expect(
+            try deliver("|head -c 5000 /dev/zero | tr '\\0' x\n") == "K" + String(repeating: "x", count: 2966) + "\nError report too long, sorry.\n")
     }
 
     @Test func eachProgramReadsTheMessageFromItsBeginning() throws {
@@ -79,8 +80,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("body\n", "body\n\n"), ("partial", "partial\n\n"), ("", "\n"), ("From a\n", ">From a\n\n"), (">From a\n>>From b\n", ">>From a\n>>>From b\n\n"),
-        ("From\nFrom: x\nxFrom y\n> From z\n", "From\nFrom: x\nxFrom y\n> From z\n\n"), ("Fro", "Fro\n\n"), ("a\nFrom ", "a\n>From \n\n"), (">", ">\n\n"),
+        ("body\n", "body\n\n"), ("partial", "partial\n\n"), ("", "\n"), ("From a\n", ">From a\n\n"),
+        (">From a\n>>From b\n", ">>From a\n>>>From b\n\n"),
+        ("From\nFrom: x\nxFrom y\n> From z\n", "From\nFrom: x\nxFrom y\n> From z\n\n"), ("Fro", "Fro\n\n"), ("a\nFrom ", "a\n>From \n\n"),
+        (">", ">\n\n"),
         ("\n\n", "\n\n\n"),
     ])
     func mboxesQuote(_ content: String, _ stored: String) throws {
@@ -136,7 +139,8 @@ import Testing
     @Test(arguments: [
         ("exit 31", "DUnable to forward message: mail server permanently rejected message (#5.3.0).\n"),
         ("cat >/dev/null; exit 53", "ZUnable to forward message: qq write error or disk full (#4.3.0).\n"),
-        ("exit 1", "ZUnable to forward message: qq temporary problem (#4.3.0).\n"), ("exit 12", "DUnable to forward message: qq permanent problem (#5.3.0).\n"),
+        ("exit 1", "ZUnable to forward message: qq temporary problem (#4.3.0).\n"),
+        ("exit 12", "DUnable to forward message: qq permanent problem (#5.3.0).\n"),
         ("kill -9 $$", "ZUnable to forward message: qq crashed (#4.3.0).\n"),
     ])
     func theQueuesRefusalIsTheReport(_ script: String, _ report: String) throws {
@@ -149,7 +153,8 @@ import Testing
         setenv("QMAILHOME", home.path, 1)
         #expect(try deliver("&a@b.example\n") == "ZUnable to forward message: unable to exec qq (#4.3.0).\n")
         #expect(try deliver("&a@b.example\r\n") == "ZUh-oh: .qmail has an address with a control character. (#4.3.5)\n")
-        #expect(try deliver("&\(String(repeating: "x", count: 1003))\n") == "DUnable to forward message: envelope address too long for qq (#5.1.3).\n")
+        #expect(
+            try deliver("&\(String(repeating: "x", count: 1003))\n") == "DUnable to forward message: envelope address too long for qq (#5.1.3).\n")
     }
 
     @Test(arguments: [

@@ -16,12 +16,14 @@ import Testing
     }
 
     func deliver(
-        _ content: String = "Subject: x\n\nbody\n", dash: String = "", ext: String = "", to recipient: String = "joe", default lines: String = "./Maildir/\n",
+        _ content: String = "Subject: x\n\nbody\n", dash: String = "", ext: String = "", to recipient: String = "joe",
+        default lines: String = "./Maildir/\n",
         home path: String? = nil
     ) throws -> String {
         let request = WorkerRequest(
             slot: 1, user: bytes("joe")[...], home: bytes(path ?? home.path)[...], localPart: bytes(recipient)[...], dash: bytes(dash)[...],
-            ext: bytes(ext)[...], domain: bytes("x.example")[...], sender: try #require(Address(bytes("s@y.example"))), defaultDelivery: bytes(lines)[...])
+            ext: bytes(ext)[...], domain: bytes("x.example")[...], sender: try #require(Address(bytes("s@y.example"))),
+            defaultDelivery: bytes(lines)[...])
         let report = delivery.deliver(request, home.message(content))
         return String(decoding: [report.outcome.rawValue] + report.text, as: UTF8.self)
     }
@@ -77,7 +79,8 @@ import Testing
 
     /// hardening.md "PATH".
     @Test(arguments: [
-        "..", "../x", "a/../../b", "/etc/passwd", "../../../../etc/passwd", "default", "-", "／", "a\u{0}b", "", ".", "x/", String(repeating: "y", count: 300),
+        "..", "../x", "a/../../b", "/etc/passwd", "../../../../etc/passwd", "default", "-", "／", "a\u{0}b", "", ".", "x/",
+        String(repeating: "y", count: 300),
         String(repeating: "z/", count: 400),
     ])
     func noExtensionLeavesTheHome(_ ext: String) throws {
@@ -86,10 +89,12 @@ import Testing
         #expect(try deliver(dash: "-", ext: ext) == "Kdid 1+0+0\n")
     }
 
-    @Test(arguments: [
-        (0o777, "Uh-oh: home directory is writable. (#4.7.0)\n"), (0o1755, "Home directory is sticky: user is editing his .qmail file. (#4.2.1)\n"),
-        (0o775, nil), (0o700, nil),
-    ] as [(mode_t, String?)])
+    @Test(
+        arguments: [
+            (0o777, "Uh-oh: home directory is writable. (#4.7.0)\n"),
+            (0o1755, "Home directory is sticky: user is editing his .qmail file. (#4.2.1)\n"),
+            (0o775, nil), (0o700, nil),
+        ] as [(mode_t, String?)])
     func theHomesModeCounts(_ mode: mode_t, _ text: String?) throws {
         chmod(home.path, mode)
         #expect(try deliver() == (text.map { "Z" + $0 } ?? "Kdid 1+0+0\n"))

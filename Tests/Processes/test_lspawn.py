@@ -219,11 +219,12 @@ def test_uids_below_minuid_are_refused(post):
         file.write("20002\n")
     post.process.send_signal(signal.SIGHUP)
     until(lambda: post.deliver(b"alice@example.org") == text)
-    with open(f"{post.home}/control/minuid", "w") as file:
-        file.write("many\n")
-    post.process.send_signal(signal.SIGHUP)
-    time.sleep(0.2)
-    assert post.deliver(b"alice@example.org") == text
+    for bad in ("many\n", "", "4294967296\n", "99999999999999999999999999\n", "1x\n"):
+        with open(f"{post.home}/control/minuid", "w") as file:
+            file.write(bad)
+        post.process.send_signal(signal.SIGHUP)
+        time.sleep(0.1)
+        assert post.deliver(b"alice@example.org") == text, bad
 
 
 def test_without_root_only_the_own_uid_is_served():
@@ -262,6 +263,29 @@ def test_what_a_worker_inherits(post):
     assert all(path.startswith(home) for path in links.values()), links
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root")
+@pytest.mark.parametrize("line", ["./Maildir/", "./Mailbox"])
+def test_a_full_disk_defers_and_leaves_nothing(post, line):
+    home = post.user("alice")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=256k,mode=700,uid={UID},gid={GID}", "tmpfs", home], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("cannot mount")
+    try:
+        for folder in ("Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"):
+            os.mkdir(f"{home}/{folder}", 0o700)
+            os.chown(f"{home}/{folder}", UID, GID)
+        dot_qmail(home, line + "\n")
+        assert post.deliver(b"alice@example.org")[0] == "K"
+        before = sum(os.path.getsize(os.path.join(place, file)) for place, _, files in os.walk(home) for file in files)
+        expected = {"./Maildir/": "ZTemporary error on maildir delivery. (#4.3.0)\n",
+                    "./Mailbox": "ZUnable to write ./Mailbox: out of disk space. (#4.3.0)\n"}
+        assert post.deliver(b"alice@example.org", content=b"x" * 1_000_000) == expected[line]
+        assert sum(os.path.getsize(os.path.join(place, file)) for place, _, files in os.walk(home) for file in files) == before
+        assert post.deliver(b"alice@example.org")[0] == "K"
+    finally:
+        # The worker stands in it.
+        subprocess.run(["umount", "-l", home], check=True)
+
+
 def dot_qmail(home, text):
     with open(f"{home}/.qmail", "w") as file:
         file.write(text)
@@ -293,6 +317,18 @@ def test_one_worker_for_each_uid_gid_and_home(post):
     for name in (b"alice", b"bob", b"alice", b"bob"):
         assert post.deliver(name + b"@example.org")[0] == "K"
     assert len(post.workers()) == 2
+
+
+def test_more_users_than_workers(post):
+    names = [f"user{number}".encode() for number in range(120)]
+    for name in names:
+        post.user(name.decode())
+    for slot, name in enumerate(names):
+        post.request(slot, name + b"@example.org")
+        post.answer_route()
+    reports = [post.report() for _ in names]
+    assert {letter + text for _, letter, text in reports} == {"Kdid 1+0+0\n"}
+    until(lambda: len(post.workers()) <= 100)
 
 
 def exchange(post, count, concurrency, recipient, content):
@@ -381,7 +417,10 @@ def test_garbage_from_the_queue_costs_the_connection_only(post, packet):
     assert post.deliver(b"alice@example.org")[0] == "K"
 
 
-@pytest.mark.parametrize("packet", [b"\x41", b"\x43\0\0\0\0", b"\x41\0\0\0\0\1", b"\x42\0\0\0\0Q\0\0", b"\x41" + b"\0" * 12 + counted(b"a") + counted(b"rel") + b"\0" * 6])
+@pytest.mark.parametrize("packet", [
+    b"\x41", b"\x43\0\0\0\0", b"\x41\0\0\0\0\1", b"\x42\0\0\0\0Q\0\0",
+    b"\x41" + b"\0" * 12 + counted(b"a") + counted(b"relative") + b"\0" * 6,
+])
 def test_garbage_from_route_costs_the_connection_and_the_question_is_asked_again(post, packet):
     post.user("alice")
     post.request(1, b"alice@example.org")
@@ -429,6 +468,23 @@ def test_an_idle_worker_ends(post):
     assert len(post.workers()) == 1
     until(lambda: post.workers() == [])
     assert post.deliver(b"alice@example.org")[0] == "K"
+
+
+@pytest.mark.parametrize("packet, code", [(None, 0), (b"\2", 111), (b"\1\0\0\0\0", 111), (b"\xff" * 5000, 111)])
+def test_a_worker_ends_with_its_socket_or_at_garbage(packet, code):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    worker = subprocess.Popen(["martlet-local"], executable=os.path.abspath(WORKER), stdin=theirs, stderr=subprocess.DEVNULL)
+    theirs.close()
+    try:
+        if packet:
+            ours.send(packet)
+        else:
+            ours.close()
+        assert worker.wait(LIMIT) == code
+    finally:
+        ours.close()
+        worker.kill()
+        worker.wait()
 
 
 def test_nothing_of_swift_is_in_it():

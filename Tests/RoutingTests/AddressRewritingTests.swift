@@ -10,37 +10,39 @@ import Testing
         locals: [bytes("Local.Example"), bytes("[192.0.2.1]"), bytes("both.example")],
         virtualDomains: [
             bytes("virtual.example"): bytes("joe"), bytes("fred@virtual.example"): bytes("fred"), bytes(".wild.example"): bytes("w"),
-            bytes(".deep.wild.example"): bytes("deep"), bytes("except.wild.example"): [], bytes("no@virtual.example"): [], bytes("both.example"): bytes("v"),
+            bytes(".deep.wild.example"): bytes("deep"), bytes("except.wild.example"): [], bytes("no@virtual.example"): [],
+            bytes("both.example"): bytes("v"),
         ])
 
-    @Test(arguments: [
-        // locals: the domain without case, the address unchanged.
-        ("Bob@LOCAL.example", .local, "Bob@LOCAL.example"),
-        ("a@b@local.example", .local, "a@b@local.example"),
-        ("x@[192.0.2.1]", .local, "x@[192.0.2.1]"),
-        ("x@both.example", .local, "x@both.example"),
-        ("@local.example", .local, "@local.example"),
-        // No @.
-        ("bob", .remote, "bob@default.example"),
-        ("", .remote, "@default.example"),
-        // percenthack, also several times, also with nothing to cut.
-        ("bob%local.example@hack.example", .local, "bob@local.example"),
-        ("bob%local.example%HACK2.EXAMPLE@hack.example", .local, "bob@local.example"),
-        ("bob%other.example@local.example", .local, "bob%other.example@local.example"),
-        ("bob@hack.example", .remote, "bob@hack.example"),
-        ("%@hack.example", .remote, "@"),
-        // virtualdomains: full address, domain, suffixes longest first.
-        ("Any@Virtual.Example", .local, "joe-Any@Virtual.Example"),
-        ("FRED@virtual.example", .local, "fred-FRED@virtual.example"),
-        ("x@a.b.wild.example", .local, "w-x@a.b.wild.example"),
-        ("x@a.deep.wild.example", .local, "deep-x@a.deep.wild.example"),
-        ("x@wild.example", .remote, "x@wild.example"),
-        ("x%virtual.example@hack.example", .local, "joe-x@virtual.example"),
-        // An empty value stops the search.
-        ("x@except.wild.example", .remote, "x@except.wild.example"),
-        ("no@virtual.example", .remote, "no@virtual.example"),
-        ("x@elsewhere.example", .remote, "x@elsewhere.example"),
-    ] as [(String, Channel, String)])
+    @Test(
+        arguments: [
+            // locals: the domain without case, the address unchanged.
+            ("Bob@LOCAL.example", .local, "Bob@LOCAL.example"),
+            ("a@b@local.example", .local, "a@b@local.example"),
+            ("x@[192.0.2.1]", .local, "x@[192.0.2.1]"),
+            ("x@both.example", .local, "x@both.example"),
+            ("@local.example", .local, "@local.example"),
+            // No @.
+            ("bob", .remote, "bob@default.example"),
+            ("", .remote, "@default.example"),
+            // percenthack, also several times, also with nothing to cut.
+            ("bob%local.example@hack.example", .local, "bob@local.example"),
+            ("bob%local.example%HACK2.EXAMPLE@hack.example", .local, "bob@local.example"),
+            ("bob%other.example@local.example", .local, "bob%other.example@local.example"),
+            ("bob@hack.example", .remote, "bob@hack.example"),
+            ("%@hack.example", .remote, "@"),
+            // virtualdomains: full address, domain, suffixes longest first.
+            ("Any@Virtual.Example", .local, "joe-Any@Virtual.Example"),
+            ("FRED@virtual.example", .local, "fred-FRED@virtual.example"),
+            ("x@a.b.wild.example", .local, "w-x@a.b.wild.example"),
+            ("x@a.deep.wild.example", .local, "deep-x@a.deep.wild.example"),
+            ("x@wild.example", .remote, "x@wild.example"),
+            ("x%virtual.example@hack.example", .local, "joe-x@virtual.example"),
+            // An empty value stops the search.
+            ("x@except.wild.example", .remote, "x@except.wild.example"),
+            ("no@virtual.example", .remote, "no@virtual.example"),
+            ("x@elsewhere.example", .remote, "x@elsewhere.example"),
+        ] as [(String, Channel, String)])
     func recipientsGoTo(_ recipient: String, _ channel: Channel, _ result: String) throws {
         let outcome = rewriting.channel(of: try address(recipient))
         #expect(outcome.channel == channel)
@@ -48,7 +50,8 @@ import Testing
     }
 
     @Test func theEmptyKeyCatchesWhatIsLeft() throws {
-        let all = AddressRewriting(envNoAtHost: [], locals: [bytes("local.example")], virtualDomains: [[]: bytes("all"), bytes(".example"): bytes("e")])
+        let all = AddressRewriting(
+            envNoAtHost: [], locals: [bytes("local.example")], virtualDomains: [[]: bytes("all"), bytes(".example"): bytes("e")])
         #expect(all.channel(of: try address("x@far.test")).recipient.description == "all-x@far.test")
         #expect(all.channel(of: try address("x@far.example")).recipient.description == "e-x@far.example")
         #expect(all.unprepended(try address("all-x@far.test")).description == "x@far.test")
@@ -75,7 +78,8 @@ import Testing
 
     @Test func theNumberOfDomainsDoesNotMatter() throws {
         let many = (0..<100_000).map { bytes("d\($0).example") }
-        let rewriting = AddressRewriting(envNoAtHost: [], locals: many, virtualDomains: Dictionary(uniqueKeysWithValues: many.map { ([0x2E] + $0, bytes("v")) }))
+        let rewriting = AddressRewriting(
+            envNoAtHost: [], locals: many, virtualDomains: Dictionary(uniqueKeysWithValues: many.map { ([0x2E] + $0, bytes("v")) }))
         for number in stride(from: 0, to: 100_000, by: 10) {
             #expect(rewriting.channel(of: try address("a@d\(number).example")).channel == .local)
             #expect(rewriting.channel(of: try address("a@x.d\(number).example")).recipient.bytes.first == 0x76)

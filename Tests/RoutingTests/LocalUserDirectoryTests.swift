@@ -109,8 +109,10 @@ struct TableOfAccounts: AccountSource {
         #expect(try found.find(bytes("Joe")[...]).user == user("all", 500, "-", "Joe"))
     }
 
-    @Test(arguments: ["x", "x\u{0}500\u{0}501\u{0}/h", "x\u{0}-1\u{0}501\u{0}/h\u{0}\u{0}", "x\u{0}4294967295\u{0}501\u{0}/h\u{0}\u{0}",
-        "x\u{0}4294967296\u{0}501\u{0}/h\u{0}\u{0}", "x\u{0}500\u{0}501\u{0}relative\u{0}\u{0}", "x\u{0}\u{0}501\u{0}/h\u{0}\u{0}", ""])
+    @Test(arguments: [
+        "x", "x\u{0}500\u{0}501\u{0}/h", "x\u{0}-1\u{0}501\u{0}/h\u{0}\u{0}", "x\u{0}4294967295\u{0}501\u{0}/h\u{0}\u{0}",
+        "x\u{0}4294967296\u{0}501\u{0}/h\u{0}\u{0}", "x\u{0}500\u{0}501\u{0}relative\u{0}\u{0}", "x\u{0}\u{0}501\u{0}/h\u{0}\u{0}", "",
+    ])
     func aBadRecordDefers(_ value: String) {
         #expect(throws: LookupTrouble.usersDatabase) { try directory([("!joe\0", value)]).find(bytes("joe")[...]) }
     }
@@ -131,11 +133,12 @@ struct TableOfAccounts: AccountSource {
     }
 
     /// Alias's names are the only ones that route looks at.
-    @Test(arguments: [
-        ("info", .exists), ("INFO", .exists), ("first.last", .exists), ("first:last", .exists), ("list-request", .exists), ("list", .nonexistent),
-        ("other", .nonexistent), ("folder", .nonexistent), ("../../etc/passwd", .nonexistent), (String(repeating: "x", count: 300), .nonexistent),
-        ("joe", .exists), ("joe-ext", .unknown), ("default", .nonexistent), ("sub/file", .exists),
-    ] as [(String, Route.Verdict)])
+    @Test(
+        arguments: [
+            ("info", .exists), ("INFO", .exists), ("first.last", .exists), ("first:last", .exists), ("list-request", .exists), ("list", .nonexistent),
+            ("other", .nonexistent), ("folder", .nonexistent), ("../../etc/passwd", .nonexistent), (String(repeating: "x", count: 300), .nonexistent),
+            ("joe", .exists), ("joe-ext", .unknown), ("default", .nonexistent), ("sub/file", .exists),
+        ] as [(String, Route.Verdict)])
     func aliasKnowsWhatExists(_ localPart: String, _ verdict: Route.Verdict) throws {
         for name in [".qmail-info", ".qmail-first:last", ".qmail-list-default"] { home.write(name, "&x@example.org\n") }
         home.makeFolder(".qmail-folder")
@@ -156,7 +159,8 @@ struct TableOfAccounts: AccountSource {
         home.makeFolder("home")
         home.makeFolder("home/alice")
         home.makeFolder("home/.hidden")
-        let accounts = CheckoutAccounts(qmailHome: bytes(home.path), uid: geteuid(), gid: getegid(), system: TableOfAccounts(accounts: ["bob": geteuid(), "carl": 12345]))
+        let accounts = CheckoutAccounts(
+            qmailHome: bytes(home.path), uid: geteuid(), gid: getegid(), system: TableOfAccounts(accounts: ["bob": geteuid(), "carl": 12345]))
         #expect(try accounts.account(named: bytes("alice"))?.home == bytes("\(home.path)/home/alice"))
         for name in ["mallory", "..", ".", ".hidden", "a/b", "../home/alice", "", "carl"] {
             #expect(try accounts.account(named: bytes(name)) == nil, "\(name)")

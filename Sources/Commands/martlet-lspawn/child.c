@@ -25,9 +25,9 @@ int prepare_environment(const char *qmail_home) {
     environment[0] = path_variable;
     environment[1] = home_variable;
     /* Callers of qmail-queue honour the administrator's replacement; forwards from .qmail are such callers. */
-    const char *queue = getenv("QMAILQUEUE");
-    if (queue) {
-        n = snprintf(queue_variable, sizeof queue_variable, "QMAILQUEUE=%s", queue);
+    const char *replacement = getenv("QMAILQUEUE");
+    if (replacement) {
+        n = snprintf(queue_variable, sizeof queue_variable, "QMAILQUEUE=%s", replacement);
         if (n < 0 || (size_t)n >= sizeof queue_variable) return -1;
         environment[2] = queue_variable;
     }

@@ -55,7 +55,7 @@ static void set_packet(struct delivery *d, unsigned char *packet, size_t length)
 static void end(struct delivery *d) {
     release_descriptor(d);
     set_packet(d, NULL, 0);
-    free((char *)d->who.home);
+    free(d->who.home);
     d->who.home = NULL;
     d->previous->next = d->next;
     d->next->previous = d->previous;
@@ -200,7 +200,7 @@ int take_identity(const unsigned char *packet, size_t length) {
 static void close_worker(struct worker *w) {
     close(w->socket);
     w->socket = -1;
-    free((char *)w->who.home);
+    free(w->who.home);
     w->who.home = NULL;
 }
 
@@ -279,7 +279,8 @@ static void hand_over(struct delivery *d) {
     if (failure) { finish_text(d, 'Z', "qmail-spawn unable to fork. (#4.3.0)\n"); return; }
     if (!w || w->blocked || w->outstanding >= MAX_PER_WORKER) return;
     if (send_packet(w->socket, d->packet, d->length, d->descriptor) < 0 && errno != EPIPE && errno != ECONNRESET) {
-        w->blocked = 1;
+        if (errno == EMSGSIZE) finish_text(d, 'Z', "Temporary failure in qmail-lspawn.\n");
+        else w->blocked = 1;
         return;
     }
     /* Also when the worker is dead already: its end, which poll will tell, answers this delivery. So no delivery starts workers without end. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -53,11 +54,11 @@ static void read_minuid(void) {
     char text[32];
     ssize_t n = read(fd, text, sizeof text);
     close(fd);
-    unsigned long value = 0;
+    uint64_t value = 0;
     ssize_t i = 0;
-    while (i < n && text[i] >= '0' && text[i] <= '9' && value < 1000000000UL) value = value * 10 + (unsigned long)(text[i++] - '0');
-    if (i == 0 || (i < n && text[i] != '\n' && text[i] != ' ' && text[i] != '\t')) {
-        say("control/minuid line 1: must be a number of at most ten digits; the old value stays");
+    while (i < n && text[i] >= '0' && text[i] <= '9' && value <= UINT32_MAX) value = value * 10 + (uint64_t)(text[i++] - '0');
+    if (i == 0 || value > UINT32_MAX || (i < n && text[i] != '\n' && text[i] != ' ' && text[i] != '\t')) {
+        say("control/minuid line 1: must be the number of a uid; the old value stays");
         return;
     }
     minimum_uid = (uid_t)value;
@@ -126,6 +127,8 @@ static void read_worker(struct worker *w) {
         ssize_t n = receive_packet(w->socket, buffer, sizeof buffer, &descriptor);
         if (descriptor >= 0) close(descriptor);
         if (n < 0 && errno == EAGAIN) return;
+        /* It ended with requests unread. The kernel says so once, in front of the answers that it had given before. */
+        if (n < 0 && errno == ECONNRESET) continue;
         if (n > 0 && take_answer(w, buffer, (size_t)n)) continue;
         if (n > 0 || (n < 0 && errno == EMSGSIZE)) {
             say("worker %d: bad frame; ended", (int)w->pid);
@@ -247,6 +250,8 @@ int main(int count, char **arguments) {
         say("fatal: signalfd: %s", error_text(errno));
         return 111;
     }
+    /* Without the supervisor nobody would end us. */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     prepare_descriptors();
     read_minuid();
     now = milliseconds();

@@ -1,6 +1,7 @@
 private import Bytes
 
-/// The `.qmail` files that may answer for an extension, in qmail's order: the exact one, then `-default` for each shorter extension (spec-qmail §7.3).
+/// The `.qmail` files that may answer for an extension, in qmail's order: the exact one, then `-default` for each shorter extension
+/// (spec-qmail §7.3).
 ///
 /// Dots of the extension become colons, so that no name leads out of the home by `..`; a slash stays and names a file in a folder below.
 package struct DotQmailNames: Sequence, IteratorProtocol {

@@ -11,7 +11,8 @@ final class IdentityDoor {
     private var peers: [ObjectIdentifier: PacketPeer] = [:]
     private let loop: EventLoop
 
-    /// What users without a `.qmail` are delivered by when `control/defaultdelivery` is missing. qmail's own default is `./Mailbox`; a Maildir needs no locks.
+    /// What users without a `.qmail` are delivered by when `control/defaultdelivery` is missing. qmail's own default is `./Mailbox`; a
+    /// Maildir needs no locks.
     static let fallbackDelivery = Array("./Maildir/\n".utf8)
     /// Instructions must fit a packet beside the other fields.
     static let maxDeliveryBytes = 32 * 1024

@@ -94,7 +94,8 @@ package final class PacketPeer {
             while isOpen {
                 var passed: Int32 = -1
                 let count = martlet_receive(descriptor.raw, buffer.baseAddress, buffer.count, &passed, Int32(MSG_DONTWAIT))
-                if count < 0, errno == EINTR { continue }
+                // ECONNRESET: the peer ended with packets unread; the kernel says so once, in front of what it had sent before.
+                if count < 0, errno == EINTR || errno == ECONNRESET { continue }
                 if count < 0, errno == EAGAIN { return }
                 guard count > 0, let frame = Frame(packet: Array(buffer[..<count])[...]) else {
                     if passed >= 0 { Glibc.close(passed) }

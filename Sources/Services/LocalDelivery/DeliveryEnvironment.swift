@@ -6,7 +6,8 @@ private import Glibc
 
 /// The environment of a user's programs (spec-qmail §7.5), made from a list of what may pass.
 ///
-/// Addresses come from anyone who can send mail: control bytes in values become `_`, and no value may begin like a function of a shell (hardening.md "SHELL").
+/// Addresses come from anyone who can send mail: control bytes in values become `_`, and no value may begin like a function of a shell
+/// (hardening.md "SHELL").
 struct DeliveryEnvironment {
     private(set) var variables: [[UInt8]] = []
 

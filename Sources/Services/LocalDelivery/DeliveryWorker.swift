@@ -11,6 +11,7 @@ private import Posix
 package func runDeliveryWorker() -> Int32 {
     signal(SIGPIPE, SIG_IGN)
     umask(0o077)
+    martlet_name_process("martlet-local")
     return DeliveryWorker().run()
 }
 

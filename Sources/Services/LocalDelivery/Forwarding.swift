@@ -4,7 +4,8 @@ private import Glibc
 internal import MailboxStorage
 private import Posix
 
-/// Gives a message to the queue for other addresses, through qmail-queue's protocol (spec-qmail §3.1), or the program that `QMAILQUEUE` names in its place.
+/// Gives a message to the queue for other addresses, through qmail-queue's protocol (spec-qmail §3.1), or the program that `QMAILQUEUE`
+/// names in its place.
 struct Forwarding {
     let sender: [UInt8]
     let recipients: [Address]

@@ -3,7 +3,8 @@ private import Glibc
 private import Posix
 private import Synchronization
 
-/// Names of messages in a Maildir: `TIME.M<microseconds>P<pid>Q<number>.HOST`. The number makes many deliveries of one process and microsecond distinct.
+/// Names of messages in a Maildir: `TIME.M<microseconds>P<pid>Q<number>.HOST`. The number makes many deliveries of one process and
+/// microsecond distinct.
 package enum UniqueName {
     private static let number = Atomic<UInt64>(0)
     private static let process = getpid()

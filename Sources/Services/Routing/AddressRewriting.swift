@@ -1,7 +1,8 @@
 package import Addresses
 private import Bytes
 
-/// Where a recipient goes, as qmail-send decides it at acceptance (spec-qmail §6.1): `envnoathost`, `percenthack`, `locals`, `virtualdomains`, in this order.
+/// Where a recipient goes, as qmail-send decides it at acceptance (spec-qmail §6.1): `envnoathost`, `percenthack`, `locals`,
+/// `virtualdomains`, in this order.
 ///
 /// A value made of control files; each question costs a few hash look-ups, however many domains there are.
 /// Domains are compared without case, the address that comes out keeps its own.
@@ -22,7 +23,8 @@ package struct AddressRewriting: Sendable {
         self.virtualDomains = virtualDomains
     }
 
-    /// The channel of a recipient, and the recipient as it is delivered to: with its host, percent signs resolved, a virtual domain's prepend in front.
+    /// The channel of a recipient, and the recipient as it is delivered to: with its host, percent signs resolved, a virtual domain's
+    /// prepend in front.
     package func channel(of recipient: Address) -> (channel: Channel, recipient: Address) {
         let (bytes, at) = resolvingPercents(withHost(recipient))
         let folded = bytes.lowercasedASCII()
@@ -34,7 +36,8 @@ package struct AddressRewriting: Sendable {
         return (.local, address(prepend + [ASCII.hyphen] + bytes[..<at], bytes[(at + 1)...]))
     }
 
-    /// A rewritten recipient as people know it, for bounces: without the prepend of its virtual domain (spec-qmail §8.3; `user@domain` keys are not looked at).
+    /// A rewritten recipient as people know it, for bounces: without the prepend of its virtual domain (spec-qmail §8.3; `user@domain`
+    /// keys are not looked at).
     package func unprepended(_ recipient: Address) -> Address {
         guard let domain = recipient.domain, let prepend = prepend(forDomain: domain.lowercasedASCII()[...]), !prepend.isEmpty,
             recipient.bytes.starts(with: prepend + [ASCII.hyphen])

@@ -2,7 +2,8 @@ private import Bytes
 
 /// The accounts of an unprivileged install (a checkout, a container, tests), where every process runs under one uid and can deliver for no other.
 ///
-/// A local part NAME is a user when `home/NAME` below the qmail home is a directory owned by that uid; NAME holds no `/` and does not begin with a dot.
+/// A local part NAME is a user when `home/NAME` below the qmail home is a directory owned by that uid; NAME holds no `/` and does not
+/// begin with a dot.
 /// The one system account that runs everything is a user too. `alias/` below the qmail home is alias's home. All have our own uid and gid.
 package struct CheckoutAccounts: AccountSource {
     private let qmailHome: [UInt8]

@@ -4,7 +4,8 @@ internal import Frames
 private import Glibc
 private import Posix
 
-/// Whether one of the `.qmail` files that may answer is there (spec-qmail §7.2, §7.3). Only certainty says nonexistent: what cannot be looked at is unknown.
+/// Whether one of the `.qmail` files that may answer is there (spec-qmail §7.2, §7.3). Only certainty says nonexistent: what cannot be
+/// looked at is unknown.
 func dotQmailVerdict(home: [UInt8], dash: ArraySlice<UInt8>, ext: ArraySlice<UInt8>) -> Route.Verdict {
     // Without the home itself, absence of its files says nothing.
     guard isDirectory(home) else { return .unknown }
