@@ -30,9 +30,11 @@ import Testing
     }
 
     /// spec-qmail §3.2; nothing of a refused message may reach the queue.
-    @Test(arguments: [
-        ("F", 54), ("", 54), ("Fs\0Ta", 54), ("Fs\0Xr\0\0", 91), ("\0\0", 91), ("Fs\0T" + String(repeating: "r", count: 1003) + "\0\0", 11), ("Fs\0Ta\nb\0\0", 31),
-    ] as [(String, Int32)])
+    @Test(
+        arguments: [
+            ("F", 54), ("", 54), ("Fs\0Ta", 54), ("Fs\0Xr\0\0", 91), ("\0\0", 91), ("Fs\0T" + String(repeating: "r", count: 1003) + "\0\0", 11),
+            ("Fs\0Ta\nb\0\0", 31),
+        ] as [(String, Int32)])
     func badEnvelopes(_ envelope: String, _ code: Int32) throws {
         let fake = try FakeQueue()
         defer { fake.stop() }
@@ -40,9 +42,11 @@ import Testing
         #expect(fake.received.isEmpty)
     }
 
-    @Test(arguments: [
-        (.refuse(.temporarilyRejected), 71), (.refuse(.permanentlyRejected), 31), (.refuse(.writeErrorOrDiskFull), 53), (.vanish, 53), (.garbage, 91),
-    ] as [(FakeQueue.Answer, Int32)])
+    @Test(
+        arguments: [
+            (.refuse(.temporarilyRejected), 71), (.refuse(.permanentlyRejected), 31), (.refuse(.writeErrorOrDiskFull), 53), (.vanish, 53),
+            (.garbage, 91),
+        ] as [(FakeQueue.Answer, Int32)])
     func whatTheQueueAnswers(_ answer: FakeQueue.Answer, _ code: Int32) throws {
         let fake = try FakeQueue(answer)
         defer { fake.stop() }
@@ -86,9 +90,11 @@ import Testing
         #expect(fake.received == [FakeQueue.Mail(content: Array(expected.utf8), sender: "joe@h.example", recipients: ["a@b.c", "z@y.x"])])
     }
 
-    @Test(arguments: [
-        (.permanentlyRejected, 100, "mail server permanently rejected message (#5.3.0)"), (.temporarilyRejected, 111, "mail server temporarily rejected message (#4.3.0)"),
-    ] as [(QueueRefusal, Int32, String)])
+    @Test(
+        arguments: [
+            (.permanentlyRejected, 100, "mail server permanently rejected message (#5.3.0)"),
+            (.temporarilyRejected, 111, "mail server temporarily rejected message (#4.3.0)"),
+        ] as [(QueueRefusal, Int32, String)])
     func injectSaysWhatTheQueueSaid(_ refusal: QueueRefusal, _ code: Int32, _ text: String) throws {
         let fake = try FakeQueue(.refuse(refusal))
         defer { fake.stop() }
