@@ -16,10 +16,12 @@ import Testing
     }
 
     /// spec-qmail §3.1, in one piece and byte by byte.
-    @Test(arguments: [
-        ("Fs@x\0Ta@y\0Tb@z\0\0", "s@x", ["a@y", "b@z"], true), ("F\0T\0\0", "", [""], true), ("Fs\0\0", "s", [], true), ("Fs\0\0rest", "s", [], true),
-        ("F", "", [], false), ("", "", [], false), ("Fs\0Ta\0", "s", ["a"], false), ("Fs\0Ta", "s", [], false),
-    ] as [(String, String, [String], Bool)])
+    @Test(
+        arguments: [
+            ("Fs@x\0Ta@y\0Tb@z\0\0", "s@x", ["a@y", "b@z"], true), ("F\0T\0\0", "", [""], true), ("Fs\0\0", "s", [], true),
+            ("Fs\0\0rest", "s", [], true),
+            ("F", "", [], false), ("", "", [], false), ("Fs\0Ta\0", "s", ["a"], false), ("Fs\0Ta", "s", [], false),
+        ] as [(String, String, [String], Bool)])
     func records(_ bytes: String, _ sender: String, _ recipients: [String], _ isComplete: Bool) throws {
         for step in [1, 3, 1000] {
             let done = try read(Array(bytes.utf8), step)
@@ -29,11 +31,13 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("Xs\0\0", .badEnvelope), ("\0\0", .badEnvelope), ("Ts\0Fr\0\0", .badEnvelope), ("Fs\0Fr\0\0", .badEnvelope), ("Fs\0Xr\0\0", .badEnvelope),
-        ("Fs\0T\(String(repeating: "r", count: 1003))\0\0", .addressTooLong), ("F\(String(repeating: "s", count: 1003))", .addressTooLong),
-        ("Fs\0Ta\nb\0\0", .permanentlyRejected),
-    ] as [(String, QueueRefusal)])
+    @Test(
+        arguments: [
+            ("Xs\0\0", .badEnvelope), ("\0\0", .badEnvelope), ("Ts\0Fr\0\0", .badEnvelope), ("Fs\0Fr\0\0", .badEnvelope),
+            ("Fs\0Xr\0\0", .badEnvelope),
+            ("Fs\0T\(String(repeating: "r", count: 1003))\0\0", .addressTooLong), ("F\(String(repeating: "s", count: 1003))", .addressTooLong),
+            ("Fs\0Ta\nb\0\0", .permanentlyRejected),
+        ] as [(String, QueueRefusal)])
     func refusals(_ bytes: String, _ refusal: QueueRefusal) {
         for step in [1, 7, 2000] { #expect(throws: refusal) { try read(Array(bytes.utf8), step) } }
     }

@@ -58,7 +58,23 @@ final class FakeQueue: Sendable {
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
         close(listener)
-        for entry in ["/run/inject/socket", "/run/inject", "/run", "/control", ""] { remove(home + entry) }
+        for entry in ["/filter", "/run/inject/socket", "/run/inject", "/run", "/control", ""] { remove(home + entry) }
+    }
+
+    /// Makes a program in the home. Another process writes it: a file that any child of this one holds open for writing cannot be run.
+    func makeProgram(_ name: String, _ script: String) throws {
+        guard system("cd \(home) && cat >\(name) <<'END' && chmod 700 \(name)\n\(script)END\n") == 0 else {
+            throw SystemError(call: "system", subject: name, errno: EIO)
+        }
+    }
+
+    /// The content of a small file in the home, which is removed.
+    func take(_ name: String) throws -> [UInt8] {
+        let descriptor = try FileDescriptor.open("\(home)/\(name)", O_RDONLY)
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = try check("read") { buffer.withUnsafeMutableBytes { read(descriptor.raw, $0.baseAddress, $0.count) } }
+        remove("\(home)/\(name)")
+        return Array(buffer[..<count])
     }
 
     var received: [Mail] { mail.withLock { $0 } }

@@ -30,9 +30,11 @@ import Testing
     }
 
     /// spec-qmail §3.2; nothing of a refused message may reach the queue.
-    @Test(arguments: [
-        ("F", 54), ("", 54), ("Fs\0Ta", 54), ("Fs\0Xr\0\0", 91), ("\0\0", 91), ("Fs\0T" + String(repeating: "r", count: 1003) + "\0\0", 11), ("Fs\0Ta\nb\0\0", 31),
-    ] as [(String, Int32)])
+    @Test(
+        arguments: [
+            ("F", 54), ("", 54), ("Fs\0Ta", 54), ("Fs\0Xr\0\0", 91), ("\0\0", 91), ("Fs\0T" + String(repeating: "r", count: 1003) + "\0\0", 11),
+            ("Fs\0Ta\nb\0\0", 31),
+        ] as [(String, Int32)])
     func badEnvelopes(_ envelope: String, _ code: Int32) throws {
         let fake = try FakeQueue()
         defer { fake.stop() }
@@ -40,9 +42,11 @@ import Testing
         #expect(fake.received.isEmpty)
     }
 
-    @Test(arguments: [
-        (.refuse(.temporarilyRejected), 71), (.refuse(.permanentlyRejected), 31), (.refuse(.writeErrorOrDiskFull), 53), (.vanish, 53), (.garbage, 91),
-    ] as [(FakeQueue.Answer, Int32)])
+    @Test(
+        arguments: [
+            (.refuse(.temporarilyRejected), 71), (.refuse(.permanentlyRejected), 31), (.refuse(.writeErrorOrDiskFull), 53), (.vanish, 53),
+            (.garbage, 91),
+        ] as [(FakeQueue.Answer, Int32)])
     func whatTheQueueAnswers(_ answer: FakeQueue.Answer, _ code: Int32) throws {
         let fake = try FakeQueue(answer)
         defer { fake.stop() }
@@ -86,9 +90,11 @@ import Testing
         #expect(fake.received == [FakeQueue.Mail(content: Array(expected.utf8), sender: "joe@h.example", recipients: ["a@b.c", "z@y.x"])])
     }
 
-    @Test(arguments: [
-        (.permanentlyRejected, 100, "mail server permanently rejected message (#5.3.0)"), (.temporarilyRejected, 111, "mail server temporarily rejected message (#4.3.0)"),
-    ] as [(QueueRefusal, Int32, String)])
+    @Test(
+        arguments: [
+            (.permanentlyRejected, 100, "mail server permanently rejected message (#5.3.0)"),
+            (.temporarilyRejected, 111, "mail server temporarily rejected message (#4.3.0)"),
+        ] as [(QueueRefusal, Int32, String)])
     func injectSaysWhatTheQueueSaid(_ refusal: QueueRefusal, _ code: Int32, _ text: String) throws {
         let fake = try FakeQueue(.refuse(refusal))
         defer { fake.stop() }
@@ -96,16 +102,28 @@ import Testing
         #expect(result == QmailRun.Result(code: code, output: "qmail-inject: fatal: \(text)\n"))
     }
 
+    /// spec-qmail §3.3: the program reads the message on 0 and the envelope on 1, in the qmail home; the queue is not asked.
     @Test func aProgramInPlaceOfTheQueueIsRun() throws {
         let fake = try FakeQueue()
         defer { fake.stop() }
-        for (program, text) in [("/bin/true", ""), ("/bin/false", "qq temporary problem (#4.3.0)"), ("/nonexistent", "unable to exec qq (#4.3.0)")] {
-            let environment = ["QMAILHOME": fake.home, "QMAILQUEUE": program]
-            let result = try QmailRun.run(["qmail-inject", "a@b.c"], input: Array("\n".utf8), environment: environment)
-            // A program that ends without reading may or may not be seen to: both are failures unless all was taken.
-            if !text.isEmpty { #expect(result == QmailRun.Result(code: 111, output: "qmail-inject: fatal: \(text)\n")) }
-        }
+        try fake.makeProgram("filter", "#!/bin/sh\ncat >message && cat <&1 >envelope && echo Zcome back later >&6 && exit 82\n")
+        let environment = ["QMAILHOME": fake.home, "QMAILQUEUE": "./filter", "USER": "joe", "PATH": "/usr/bin:/bin"]
+        let result = try QmailRun.run(
+            ["qmail-inject", "-fs@x.y", "a@b.c", "d@e.f"], input: Array("To: t@t.t\nDate: d\nMessage-ID: m\nFrom: f@f.f\n\nhi\n".utf8),
+            environment: environment)
+        #expect(result == QmailRun.Result(code: 111, output: "qmail-inject: fatal: come back later\n"))
+        #expect(try fake.take("message") == Array("To: t@t.t\nDate: d\nMessage-ID: m\nFrom: f@f.f\n\nhi\n".utf8))
+        #expect(try fake.take("envelope") == Array("Fs@x.y\0Ta@b.c\0Td@e.f\0\0".utf8))
         #expect(fake.received.isEmpty)
+    }
+
+    @Test(arguments: [("/bin/false", "qq temporary problem (#4.3.0)"), ("/nonexistent", "unable to exec qq (#4.3.0)")])
+    func aProgramThatFailsIsHeard(_ program: String, _ text: String) throws {
+        let fake = try FakeQueue()
+        defer { fake.stop() }
+        let environment = ["QMAILHOME": fake.home, "QMAILQUEUE": program]
+        let result = try QmailRun.run(["qmail-inject", "a@b.c"], input: Array("\n".utf8), environment: environment)
+        #expect(result == QmailRun.Result(code: 111, output: "qmail-inject: fatal: \(text)\n"))
     }
 
     @Test func helpComesFromTheTable() throws {

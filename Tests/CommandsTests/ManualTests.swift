@@ -7,7 +7,10 @@ import Testing
         let applet = try #require(Applet.all.first { $0.name == name })
         let help = Manual.help(applet)
         #expect(help.hasPrefix("\(name): \(applet.summary)\n\nusage: \(name)"))
-        #expect(help.split(separator: "\n").filter { !$0.hasPrefix("usage:") }.allSatisfy { $0.count <= 78 || !$0.contains(" ") || $0.hasPrefix("  ") && !$0.hasPrefix("      ") })
+        #expect(
+            help.split(separator: "\n").filter { !$0.hasPrefix("usage:") }.allSatisfy {
+                $0.count <= 78 || !$0.contains(" ") || $0.hasPrefix("  ") && !$0.hasPrefix("      ")
+            })
         let page = Manual.page(applet)
         #expect(page.hasPrefix(".TH \(name.uppercased()) \(applet.section) "))
         #expect(page.split(separator: "\n").allSatisfy { !$0.hasPrefix("'") })

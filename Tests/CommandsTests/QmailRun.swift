@@ -28,7 +28,8 @@ enum QmailRun {
     ///   - input: on descriptor 0; nil = an open descriptor that cannot be read.
     ///   - envelope: on descriptor 1; nil = what is written there is the result's `output`.
     static func run(
-        _ arguments: [String], input: [UInt8]?, envelope: [UInt8]? = nil, environment: [String: String], memoryLimit: UInt64 = 0, descriptorLimit: UInt64 = 0
+        _ arguments: [String], input: [UInt8]?, envelope: [UInt8]? = nil, environment: [String: String], memoryLimit: UInt64 = 0,
+        descriptorLimit: UInt64 = 0
     ) throws -> Result {
         guard let program else { throw SystemError(call: "find", subject: "qmail", errno: ENOENT) }
         let source = try input.map { try file($0) } ?? check("open") { open("/dev/null", O_WRONLY) }
@@ -60,7 +61,8 @@ enum QmailRun {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
         let text = envelope == nil ? try contents(second) : []
-        return Result(code: status & 0x7F == 0 ? status >> 8 & 0xFF : -(status & 0x7F), output: String(decoding: text + (try contents(errors)), as: UTF8.self))
+        return Result(
+            code: status & 0x7F == 0 ? status >> 8 & 0xFF : -(status & 0x7F), output: String(decoding: text + (try contents(errors)), as: UTF8.self))
     }
 
     private static func file(_ bytes: [UInt8]) throws -> Int32 {

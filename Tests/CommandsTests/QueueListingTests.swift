@@ -11,7 +11,8 @@ import Testing
     /// spec-qmail §4.2: locals first, bytes that are not visible as `_`.
     @Test func linesOfQread() {
         var listing = QueueListing()
-        var text = listing.begin(Admin.Message(id: 457, birth: 812_090_814, size: 1234, sender: Address(Array("sender@host".utf8)) ?? .null, isBouncing: false))
+        var text = listing.begin(
+            Admin.Message(id: 457, birth: 812_090_814, size: 1234, sender: Address(Array("sender@host".utf8)) ?? .null, isBouncing: false))
         text += listing.take([recipient(.remote, "a@b"), recipient(.local, "c@d", done: true)])
         text += listing.take([recipient(.local, "e\u{1}\u{E9}@f")])
         text += listing.begin(Admin.Message(id: 9, birth: 0, size: 0, sender: .null, isBouncing: true))

@@ -5,7 +5,8 @@ import Testing
 @Suite struct UserAssignmentsTests {
     /// spec-qmail §6.3.
     @Test(arguments: [
-        "", "=a:u:1:2:/h:-:e\n.\n", "=a:u:1:2:/h\n.\n", "\n.\n", ":u:1:2:/h:-:e:\n.\n", "=a\0b:u:1:2:/h:-:e:\n.\n", "=a:u:1:2:/h:-:e:\n", "# comment\n.\n",
+        "", "=a:u:1:2:/h:-:e\n.\n", "=a:u:1:2:/h\n.\n", "\n.\n", ":u:1:2:/h:-:e:\n.\n", "=a\0b:u:1:2:/h:-:e:\n.\n", "=a:u:1:2:/h:-:e:\n",
+        "# comment\n.\n",
     ])
     func badFormat(_ text: String) {
         #expect(throws: UserAssignments.BadFormat.self) { try UserAssignments.compiled(Array(text.utf8)) }

@@ -15,7 +15,8 @@ private func bounce(
     maxBytes: UInt64 = 0
 ) -> Bounce {
     Bounce(
-        from: (Array("MAILER-DAEMON".utf8), Array("mx.example".utf8)), reportingHost: Array("mx.example".utf8), date: 812_090_814, arrival: 812_090_000,
+        from: (Array("MAILER-DAEMON".utf8), Array("mx.example".utf8)), reportingHost: Array("mx.example".utf8), date: 812_090_814,
+        arrival: 812_090_000,
         recipient: address(recipient), kind: kind, format: format, failures: failures, originalSize: size, maxBytes: maxBytes)
 }
 
@@ -139,7 +140,9 @@ private func bounce(
 
     @Test func threePartsInTheOrderOfRFC6522() {
         let made = bounce([failure("a@b", "no")], format: .deliveryReport(boundary))
-        let parts = (made.prefix().text + "Subject: x\n\nbody" + made.suffix().text).split(separator: "\n--\(boundaryText)", omittingEmptySubsequences: false).map(String.init)
+        let parts = (made.prefix().text + "Subject: x\n\nbody" + made.suffix().text).split(
+            separator: "\n--\(boundaryText)", omittingEmptySubsequences: false
+        ).map(String.init)
         #expect(parts.count == 5)
         #expect(parts[1].hasPrefix("\nContent-Type: text/plain; charset=us-ascii\n"))
         #expect(
@@ -165,7 +168,8 @@ private func bounce(
     }
 
     @Test(arguments: [
-        ("sorry, no mailbox here by that name. (#5.1.1)\n", "5.1.1"), ("deferred (#4.4.1)\nI'm not going to try again.\n", "4.4.1"), ("nothing", "5.0.0"),
+        ("sorry, no mailbox here by that name. (#5.1.1)\n", "5.1.1"), ("deferred (#4.4.1)\nI'm not going to try again.\n", "4.4.1"),
+        ("nothing", "5.0.0"),
         ("# 5.1.1 (#x) (#5.1) (#5.2.3)", "5.2.3"), ("(#2.0.0)", "5.0.0"), ("(#5.1234.1)", "5.0.0"),
         ("1.2.3.4 failed.\nRemote host said: 550 5.7.26 bad\nGiving up on 1.2.3.4.\n", "5.7.26"), ("Remote host said: 55", "5.0.0"),
     ])
@@ -211,7 +215,8 @@ private func bounce(
 
     @Test func manyLongTextsStayInBounds() {
         let long = Array(String(repeating: "x", count: 10_000).utf8)
-        let made = bounce((0..<5000).map { Failure(recipient: address("user\($0)@example.org"), text: long) }, format: .deliveryReport(boundary)).prefix()
+        let made = bounce((0..<5000).map { Failure(recipient: address("user\($0)@example.org"), text: long) }, format: .deliveryReport(boundary))
+            .prefix()
         #expect(made.count < 20_000_000)
         #expect(made.text.contains("<user4999@example.org>:\n"))
     }

@@ -14,7 +14,8 @@ private func settings(_ change: (inout SubmissionSettings) -> Void = { _ in }) -
 }
 
 /// Header and body of a message as qmail-inject would queue it, with its envelope.
-private func complete(_ message: String, _ settings: SubmissionSettings = settings()) throws -> (header: String, sender: String, recipients: [String]) {
+private func complete(_ message: String, _ settings: SubmissionSettings = settings()) throws -> (header: String, sender: String, recipients: [String])
+{
     var splitter = HeaderSplitter()
     for line in message.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
         guard splitter.take(Array("\(line)\n".utf8)[...]) == .header else { break }
@@ -33,30 +34,38 @@ private let newFields = """
 
 @Suite struct AddressListTests {
     /// spec-qmail §11.4; each was checked against the reference.
-    @Test(arguments: [
-        ("fred@host.example.", "fred@host.example", ["fred@host.example"]),
-        ("<fred>", "<fred@dh.dd.example>", ["fred@dh.dd.example"]),
-        ("\"Fred, Flint\" <fred@x.example>", "\"Fred, Flint\" <fred@x.example>", ["fred@x.example"]),
-        ("(a (nested (deep)) comment) fred@x.example", "fred@x.example (a nested deep comment)", ["fred@x.example"]),
-        ("fred @ x . example", "fred@x.example", ["fred@x.example"]),
-        ("\"fred\\\"flint\"@x.example", "\"fred\\\"flint\"@x.example", ["fred\"flint@x.example"]),
-        ("fred\\ flint@x.example", "fred flint@x.example", ["fred flint@x.example"]),
-        ("\"\"@x.example", "\"\"@x.example", ["@x.example"]),
-        ("fred@[ 10.1.2.3 ]", "fred@[ 10.1.2.3 ]", ["fred@[ 10.1.2.3 ]"]),
-        ("<@r1.example,@r2.example:fred@x.example>", "<fred@x.example>", ["fred@x.example"]),
-        ("<@relay.example>", "<>", [""]), ("<>", "<>", [""]),
-        ("a@x.example b@y.example", "a@x.example, b@y.example", ["b@y.example", "a@x.example"]),
-        ("djb fred, wilma", "djb@dh.dd.example, fred@dh.dd.example, wilma@dh.dd.example", ["wilma@dh.dd.example", "fred@dh.dd.example", "djb@dh.dd.example"]),
-        (",", ",", []), ("friends: ;, c@z.example", "friends: ;, c@z.example", ["c@z.example"]),
-        ("a, g1: b, c;, d@e", "a@dh.dd.example, g1: b@dh.dd.example, c@dh.dd.example;, d@e.dd.example", ["d@e.dd.example", "c@dh.dd.example", "b@dh.dd.example", "a@dh.dd.example"]),
-        ("fred]@x.example", "\"fred\\]\"@x.example", ["fred]@x.example"]),
-        ("list-@x.example-@[]", "list-@x.example-@[]", ["list-@x.example-@[]"]),
-        ("a@b+", "a@b.plus.example", ["a@b.plus.example"]), ("a+", "a+@dh.dd.example", ["a+@dh.dd.example"]),
-        ("a@b@c.example", "a@b@c.example", ["a@b@c.example"]), ("[literal]", "[literal]@dh.dd.example", ["[literal]@dh.dd.example"]),
-        ("Mr. Fred <a@x.example>", "Mr.Fred <a@x.example>", ["a@x.example"]), ("A B <a b@x.example>", "A B <a b@x.example>", ["ab@x.example"]),
-        ("fred@x.example>", "fred@x.example>", ["fred@x.example"]), ("<<a@x.example>>", "<@dh.dd.example <a@x.example>>", ["a@x.example>", "<@dh.dd.example"]),
-        ("g (cmt): a (x), b;", "g (cmt): a@dh.dd.example (x), b@dh.dd.example;", ["b@dh.dd.example", "a@dh.dd.example"]),
-    ] as [(String, String, [String])])
+    @Test(
+        arguments: [
+            ("fred@host.example.", "fred@host.example", ["fred@host.example"]),
+            ("<fred>", "<fred@dh.dd.example>", ["fred@dh.dd.example"]),
+            ("\"Fred, Flint\" <fred@x.example>", "\"Fred, Flint\" <fred@x.example>", ["fred@x.example"]),
+            ("(a (nested (deep)) comment) fred@x.example", "fred@x.example (a nested deep comment)", ["fred@x.example"]),
+            ("fred @ x . example", "fred@x.example", ["fred@x.example"]),
+            ("\"fred\\\"flint\"@x.example", "\"fred\\\"flint\"@x.example", ["fred\"flint@x.example"]),
+            ("fred\\ flint@x.example", "fred flint@x.example", ["fred flint@x.example"]),
+            ("\"\"@x.example", "\"\"@x.example", ["@x.example"]),
+            ("fred@[ 10.1.2.3 ]", "fred@[ 10.1.2.3 ]", ["fred@[ 10.1.2.3 ]"]),
+            ("<@r1.example,@r2.example:fred@x.example>", "<fred@x.example>", ["fred@x.example"]),
+            ("<@relay.example>", "<>", [""]), ("<>", "<>", [""]),
+            ("a@x.example b@y.example", "a@x.example, b@y.example", ["b@y.example", "a@x.example"]),
+            (
+                "djb fred, wilma", "djb@dh.dd.example, fred@dh.dd.example, wilma@dh.dd.example",
+                ["wilma@dh.dd.example", "fred@dh.dd.example", "djb@dh.dd.example"]
+            ),
+            (",", ",", []), ("friends: ;, c@z.example", "friends: ;, c@z.example", ["c@z.example"]),
+            (
+                "a, g1: b, c;, d@e", "a@dh.dd.example, g1: b@dh.dd.example, c@dh.dd.example;, d@e.dd.example",
+                ["d@e.dd.example", "c@dh.dd.example", "b@dh.dd.example", "a@dh.dd.example"]
+            ),
+            ("fred]@x.example", "\"fred\\]\"@x.example", ["fred]@x.example"]),
+            ("list-@x.example-@[]", "list-@x.example-@[]", ["list-@x.example-@[]"]),
+            ("a@b+", "a@b.plus.example", ["a@b.plus.example"]), ("a+", "a+@dh.dd.example", ["a+@dh.dd.example"]),
+            ("a@b@c.example", "a@b@c.example", ["a@b@c.example"]), ("[literal]", "[literal]@dh.dd.example", ["[literal]@dh.dd.example"]),
+            ("Mr. Fred <a@x.example>", "Mr.Fred <a@x.example>", ["a@x.example"]), ("A B <a b@x.example>", "A B <a b@x.example>", ["ab@x.example"]),
+            ("fred@x.example>", "fred@x.example>", ["fred@x.example"]),
+            ("<<a@x.example>>", "<@dh.dd.example <a@x.example>>", ["a@x.example>", "<@dh.dd.example"]),
+            ("g (cmt): a (x), b;", "g (cmt): a@dh.dd.example (x), b@dh.dd.example;", ["b@dh.dd.example", "a@dh.dd.example"]),
+        ] as [(String, String, [String])])
     func rewritingAndRecipients(_ field: String, _ printed: String, _ recipients: [String]) throws {
         let done = try complete("To: \(field)\n\n")
         #expect(done.header == newFields + "To: \(printed)\n")
@@ -64,9 +73,10 @@ private let newFields = """
     }
 
     /// What cannot be read stays as it is; what stands right of the error still counts.
-    @Test(arguments: [
-        ("(fred@x.example", []), ("a@x.example;", ["a@x.example"]), ("g:", []), ("a, \"b", []), (")", []), ("]", []), ("g: h: a;;", []),
-    ] as [(String, [String])])
+    @Test(
+        arguments: [
+            ("(fred@x.example", []), ("a@x.example;", ["a@x.example"]), ("g:", []), ("a, \"b", []), (")", []), ("]", []), ("g: h: a;;", []),
+        ] as [(String, [String])])
     func unreadableRecipients(_ field: String, _ recipients: [String]) throws {
         let done = try complete("To: \(field)\n\n")
         #expect(done.header == newFields + "To: \(field)\n")
@@ -117,12 +127,14 @@ private let newFields = """
         return (splitter.fields.map(\.bytes.text), verdict)
     }
 
-    @Test(arguments: [
-        (["To: a\n", "\n"], ["To: a\n"], .separator), (["To: a\n", " b\n", "\tc\n", " \n", "\n"], ["To: a\n b\n\tc\n \n"], .separator),
-        (["To: a\n", "no colon\n"], ["To: a\n"], .body), (["To: a\n", ": empty\n"], ["To: a\n"], .body), (["To: a\n", "bad name: x\n"], ["To: a\n"], .body),
-        ([" leading\n"], [], .body), (["From joe Thu\n", "To: a"], ["MBOX-Line: From joe Thu\n", "To: a\n"], .header),
-        ([">From joe\n"], [], .body), (["To \t: a\n"], ["To \t: a\n"], .header), ([], [], .header), (["X-Caf\u{E9}: v\n"], [], .body),
-    ] as [([String], [String], HeaderSplitter.Verdict)])
+    @Test(
+        arguments: [
+            (["To: a\n", "\n"], ["To: a\n"], .separator), (["To: a\n", " b\n", "\tc\n", " \n", "\n"], ["To: a\n b\n\tc\n \n"], .separator),
+            (["To: a\n", "no colon\n"], ["To: a\n"], .body), (["To: a\n", ": empty\n"], ["To: a\n"], .body),
+            (["To: a\n", "bad name: x\n"], ["To: a\n"], .body),
+            ([" leading\n"], [], .body), (["From joe Thu\n", "To: a"], ["MBOX-Line: From joe Thu\n", "To: a\n"], .header),
+            ([">From joe\n"], [], .body), (["To \t: a\n"], ["To \t: a\n"], .header), ([], [], .header), (["X-Caf\u{E9}: v\n"], [], .body),
+        ] as [([String], [String], HeaderSplitter.Verdict)])
     func fieldsAndEnd(_ lines: [String], _ fields: [String], _ verdict: HeaderSplitter.Verdict) {
         let done = split(lines)
         #expect(done.fields == fields)
@@ -161,10 +173,12 @@ private let newFields = """
         #expect(done.recipients == ["r@x.example"])
     }
 
-    @Test(arguments: [
-        (.arguments, ["x@y.z"], ["x@y.z"]), (.header, ["x@y.z"], ["a@b.c"]), (.argumentsElseHeader, ["x@y.z"], ["x@y.z"]),
-        (.argumentsElseHeader, [], ["a@b.c"]), (.both, ["x@y.z"], ["x@y.z", "a@b.c"]), (.both, ["", "a b@c", "q"], ["", "a b@c.dd.example", "q@dh.dd.example", "a@b.c"]),
-    ] as [(SubmissionSettings.RecipientSource, [String], [String])])
+    @Test(
+        arguments: [
+            (.arguments, ["x@y.z"], ["x@y.z"]), (.header, ["x@y.z"], ["a@b.c"]), (.argumentsElseHeader, ["x@y.z"], ["x@y.z"]),
+            (.argumentsElseHeader, [], ["a@b.c"]), (.both, ["x@y.z"], ["x@y.z", "a@b.c"]),
+            (.both, ["", "a b@c", "q"], ["", "a b@c.dd.example", "q@dh.dd.example", "a@b.c"]),
+        ] as [(SubmissionSettings.RecipientSource, [String], [String])])
     func whereRecipientsComeFrom(_ source: SubmissionSettings.RecipientSource, _ arguments: [String], _ recipients: [String]) throws {
         let done = try complete(
             "To: a@b.c\n\n",
@@ -179,12 +193,14 @@ private let newFields = """
         #expect(throws: SubmissionError.address(Array("a@(".utf8))) { try complete("\n", settings { $0.arguments = [Array("a@(".utf8)] }) }
     }
 
-    @Test(arguments: [
-        ("", nil, nil, "", "joe@dh.dd.example"), ("", "s@x.y", nil, "", "s@x.y"), ("", "", nil, "", ""), ("", nil, "h", "", "joe@h.dd.example"),
-        ("m", nil, "h.x", "", "joe-812090814.345@h.x"), ("r", nil, "h.x", "", "joe-@h.x-@[]"), ("mr", nil, "h.x", "", "joe-812090814.345-@h.x-@[]"),
-        ("r", nil, nil, "Return-Path: <a@b.c>\n", "a@b.c-@[]"), ("s", nil, nil, "Return-Path: <a@b.c>\n", "joe@dh.dd.example"),
-        ("mr", "s@x.y", nil, "", "s@x.y"), ("", nil, nil, "Return-Path:\n", "joe@dh.dd.example"), ("", nil, nil, "Return-Path: <>\n", ""),
-    ] as [(String, String?, String?, String, String)])
+    @Test(
+        arguments: [
+            ("", nil, nil, "", "joe@dh.dd.example"), ("", "s@x.y", nil, "", "s@x.y"), ("", "", nil, "", ""), ("", nil, "h", "", "joe@h.dd.example"),
+            ("m", nil, "h.x", "", "joe-812090814.345@h.x"), ("r", nil, "h.x", "", "joe-@h.x-@[]"),
+            ("mr", nil, "h.x", "", "joe-812090814.345-@h.x-@[]"),
+            ("r", nil, nil, "Return-Path: <a@b.c>\n", "a@b.c-@[]"), ("s", nil, nil, "Return-Path: <a@b.c>\n", "joe@dh.dd.example"),
+            ("mr", "s@x.y", nil, "", "s@x.y"), ("", nil, nil, "Return-Path:\n", "joe@dh.dd.example"), ("", nil, nil, "Return-Path: <>\n", ""),
+        ] as [(String, String?, String?, String, String)])
     func senders(_ style: String, _ given: String?, _ host: String?, _ fields: String, _ sender: String) throws {
         let done = try complete(
             fields + "To: a\n\n",

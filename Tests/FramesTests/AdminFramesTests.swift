@@ -25,7 +25,8 @@ private func frames(_ bytes: [UInt8], maxLength: Int) throws -> [Frame] {
         Admin.Answer.message(Admin.Message(id: 1 << 62, birth: 812_090_814, size: 4096, sender: .null, isBouncing: true)),
         .message(Admin.Message(id: 0, birth: 0, size: 0, sender: address("a@b"), isBouncing: false)),
         .recipients([
-            Admin.Recipient(channel: .local, isDone: true, address: address("v-a@b")), Admin.Recipient(channel: .remote, isDone: false, address: .null),
+            Admin.Recipient(channel: .local, isDone: true, address: address("v-a@b")),
+            Admin.Recipient(channel: .remote, isDone: false, address: .null),
         ]),
         .counts(Admin.Counts(messages: 7, notPreprocessed: 0, waitingLocal: 1, waitingRemote: 1_000_000)), .end,
     ])
@@ -37,7 +38,9 @@ private func frames(_ bytes: [UInt8], maxLength: Int) throws -> [Frame] {
 
     @Test func aLargeListSpansFrames() throws {
         let longest = address(String(repeating: "x", count: Address.maxBytes))
-        let recipients = (0..<20_000).map { Admin.Recipient(channel: .remote, isDone: $0 % 2 == 0, address: $0 % 100 == 0 ? longest : address("user\($0)@example.org")) }
+        let recipients = (0..<20_000).map {
+            Admin.Recipient(channel: .remote, isDone: $0 % 2 == 0, address: $0 % 100 == 0 ? longest : address("user\($0)@example.org"))
+        }
         var bytes: [UInt8] = []
         Admin.Answer.recipients(recipients).encode(into: &bytes)
         let answers = try frames(bytes, maxLength: Admin.Answer.maxLength).map { try Admin.Answer($0) }
@@ -52,9 +55,10 @@ private func frames(_ bytes: [UInt8], maxLength: Int) throws -> [Frame] {
         #expect(bytes.isEmpty)
     }
 
-    @Test(arguments: [
-        (65, [1, 2, 3]), (66, [4, 0, 0]), (66, [0, 1]), (66, [0, 1, 0, 10]), (67, []), (68, [0]), (69, []), (0, []),
-    ] as [(UInt8, [UInt8])])
+    @Test(
+        arguments: [
+            (65, [1, 2, 3]), (66, [4, 0, 0]), (66, [0, 1]), (66, [0, 1, 0, 10]), (67, []), (68, [0]), (69, []), (0, []),
+        ] as [(UInt8, [UInt8])])
     func garbageIsRefused(_ type: UInt8, _ payload: [UInt8]) {
         #expect(throws: FrameError.self) { try Admin.Answer(Frame(type: type, payload: payload[...])) }
         #expect(throws: FrameError.self) { try Admin.Request(Frame(type: type, payload: payload[...])) }

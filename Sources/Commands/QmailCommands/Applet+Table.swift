@@ -11,12 +11,15 @@ extension Applet {
     private static let queue = Applet(
         name: "qmail-queue", section: 8, summary: "queue a mail message for delivery", synopsis: "",
         description: [
-            "qmail-queue reads a message from descriptor 0 and then an envelope from descriptor 1: F, the sender, a NUL; for each recipient T, the address, a NUL; one NUL more. It adds one Received line and exits 0 when the message is safe on disk.",
+            "qmail-queue reads a message from descriptor 0 and then an envelope from descriptor 1: F, the sender, a NUL; for "
+                + "each recipient T, the address, a NUL; one NUL more. It adds one Received line and exits 0 when the message is safe "
+                + "on disk.",
             "It runs with no rights but its caller's: it is a client of the queue, which learns from the kernel who the caller is.",
         ],
         environment: [home], files: [Entry("run/inject/socket", "Where the queue takes mail.")],
         exitCodes: [
-            Entry("0", "Queued."), Entry("11", "An address is too long."), Entry("31", "The message is refused for good."), Entry("51", "Out of memory."),
+            Entry("0", "Queued."), Entry("11", "An address is too long."), Entry("31", "The message is refused for good."),
+            Entry("51", "Out of memory."),
             Entry("52", "Timeout: 24 hours are over."), Entry("53", "Write error, disk full, or the queue was lost."),
             Entry("54", "Message or envelope cannot be read to its end."), Entry("61", "Trouble with the home directory."),
             Entry("63", "The queue is not running."), Entry("71", "The message is refused for now."), Entry("91", "The envelope breaks the format."),
@@ -26,7 +29,9 @@ extension Applet {
         name: "qmail-inject", section: 8, summary: "preprocess and send a mail message",
         synopsis: "[ -nNaAhH ] [ -fsender ] [ recip ... ]",
         description: [
-            "qmail-inject reads a message from descriptor 0, completes its header and gives it to the queue. It adds Date, Message-ID and From where they are missing, completes addresses without host or domain, and removes Bcc, Return-Path and Content-Length."
+            "qmail-inject reads a message from descriptor 0, completes its header and gives it to the queue. It adds Date, "
+                + "Message-ID and From where they are missing, completes addresses without host or domain, and removes Bcc, "
+                + "Return-Path and Content-Length."
         ],
         options: [
             Entry("-a", "Send to the addresses of the command line only."), Entry("-h", "Send to the addresses of the header only."),
@@ -40,7 +45,8 @@ extension Applet {
             Entry("QMAILSUSER, QMAILSHOST", "User and host in the envelope sender alone."),
             Entry(
                 "QMAILINJECT",
-                "Letters: c name as a comment; s ignore Return-Path; f delete From; i delete Message-ID; r a sender for each recipient (VERP); m a sender for each message."
+                "Letters: c name as a comment; s ignore Return-Path; f delete From; i delete Message-ID; r a sender for each "
+                    + "recipient (VERP); m a sender for each message."
             ),
             Entry("QMAILDEFAULTHOST, QMAILDEFAULTDOMAIN, QMAILPLUSDOMAIN, QMAILIDHOST", "Go before the control files of the same purpose."),
             Entry("QMAILMFTFILE", "A file of mailing list addresses: mail to them gets a Mail-Followup-To field."), queueVariable, home,
@@ -53,7 +59,8 @@ extension Applet {
         ], exitCodes: commonExitCodes, run: { QmailInject.run($0) })
 
     private static let sendmail = Applet(
-        name: "sendmail", section: 8, summary: "send mail, for programs that know this name", synopsis: "[ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]",
+        name: "sendmail", section: 8, summary: "send mail, for programs that know this name",
+        synopsis: "[ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]",
         description: ["sendmail runs qmail-inject with the options that stand for its own."],
         options: [
             Entry("-t", "Send to the addresses of the header too."), Entry("-f sender", "Envelope sender and default author."),
@@ -74,7 +81,8 @@ extension Applet {
     private static let qread = Applet(
         name: "qmail-qread", section: 8, summary: "list outgoing messages and recipients", synopsis: "",
         description: [
-            "For each message in the queue a line with date, number, size and sender, then a line for each recipient: channel and address. Recipients that need no more attempts are marked done; a message that will bounce is marked bouncing."
+            "For each message in the queue a line with date, number, size and sender, then a line for each recipient: channel "
+                + "and address. Recipients that need no more attempts are marked done; a message that will bounce is marked bouncing."
         ],
         environment: [home], files: [Entry("run/admin/socket", "Where the queue is asked; for administrators only.")],
         exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailQread.run($0) })
@@ -98,7 +106,10 @@ extension Applet {
 
     private static let newu = Applet(
         name: "qmail-newu", section: 8, summary: "prepare address assignments for use", synopsis: "",
-        description: ["Compiles users/assign into users/cdb, which takes effect with the next delivery. If anything fails the old users/cdb stays."],
+        description: [
+            "Compiles users/assign into users/cdb, which takes effect with the next delivery. If anything fails the old "
+                + "users/cdb stays."
+        ],
         environment: [home], files: [Entry("users/assign", "What it reads."), Entry("users/cdb", "What it writes.")],
         exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailNewu.run($0) })
 

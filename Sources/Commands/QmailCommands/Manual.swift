@@ -29,7 +29,8 @@ package enum Manual {
     /// What `qmail --help` prints.
     package static func overview(_ applets: [Applet]) -> String {
         let width = applets.map(\.name.utf8.count).max() ?? 0
-        var text = "qmail: the small programs of Martlet in one\n\nusage: PROGRAM [ arguments ], through a link of that name, or qmail PROGRAM [ arguments ]\n"
+        var text = "qmail: the small programs of Martlet in one\n\n"
+        text += "usage: PROGRAM [ arguments ], through a link of that name, or qmail PROGRAM [ arguments ]\n"
         text += "       PROGRAM --help\n       qmail --man PROGRAM\n\n"
         for applet in applets { text += "  \(applet.name)\(String(repeating: " ", count: width - applet.name.utf8.count))  \(applet.summary)\n" }
         return text

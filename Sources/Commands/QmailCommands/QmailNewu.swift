@@ -1,5 +1,5 @@
-private import Injection
 private import ControlFiles
+private import Injection
 private import Posix
 
 /// qmail-newu: users/assign into users/cdb (spec-qmail §6.3). On failure the old users/cdb stays.

@@ -10,8 +10,6 @@ private import Posix
 enum QmailQueue {
     static func run(_: Invocation) -> Int32 {
         occupyStandardDescriptors(readers: [0, 1])
-        // A caller that ignored or blocked it: the death of the queue is seen by the failing write.
-        signal(SIGPIPE, SIG_IGN)
         do throws(SystemError) { try QmailHome.enter() } catch { return Int32(QueueRefusal.troubleInHome.rawValue) }
         do throws(QueueRefusal) {
             try queue()

@@ -33,7 +33,7 @@ enum QmailShowctl {
         guard let names = entries() else { return "Oops! Unable to open current directory.\n" }
         let me: [UInt8]?
         do throws(SystemError) { me = try control.line("me") } catch { return "Oops! Trouble reading control/me." }
-        let hasRcpthosts = FileState.of("rcpthosts") != FileState.of("")
+        let hasRcpthosts = access("rcpthosts", F_OK) == 0
         for setting in ControlSetting.all(hasRcpthosts: hasRcpthosts) {
             output.write([ASCII.lf])
             output.write(setting.entry(control, me: me))

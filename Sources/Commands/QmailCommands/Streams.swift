@@ -104,7 +104,9 @@ struct Input {
     }
 }
 
-/// Makes sure that 0, 1 and 2 are open, so that nothing opened later takes their numbers. Those that were closed stay useless: reading or writing them fails.
+/// Makes sure that 0, 1 and 2 are open, so that nothing opened later takes their numbers. Those that were closed stay useless: reading or writing
+/// them fails.
+/// - Parameter readers: those that this program reads; the others it writes.
 func occupyStandardDescriptors(readers: Set<Int32>) {
     for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
         // open takes the lowest free number: this one, since those below are open by now.

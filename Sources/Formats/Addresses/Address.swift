@@ -12,10 +12,11 @@ package struct Address: Hashable, Sendable {
 
     /// - Returns: nil when `bytes` holds CR, LF or NUL, or is longer than ``maxBytes``.
     package init?(_ bytes: some Collection<UInt8>) {
-        guard bytes.count <= Address.maxBytes,
-            !bytes.contains(where: { $0 == ASCII.nul || $0 == ASCII.cr || $0 == ASCII.lf })
-        else { return nil }
-        self.bytes = Array(bytes)
+        guard bytes.count <= Address.maxBytes else { return nil }
+        // Copied first: the scan of a concrete array is many times faster than that of a collection known only by its protocol.
+        let copy = Array(bytes)
+        guard !copy.contains(where: { $0 == ASCII.nul || $0 == ASCII.cr || $0 == ASCII.lf }) else { return nil }
+        self.bytes = copy
     }
 
     private init(unchecked bytes: [UInt8]) { self.bytes = bytes }

@@ -4,9 +4,9 @@ private import Dates
 
 // multipart/report (RFC 6522) with message/delivery-status (RFC 3464).
 //
-// In front of its first part, where readers of MIME look at nothing, stands a whole QSBMF message: its parsers find the greeting as the first line of the
-// body, the recipients, the `-` paragraph and after it the original's Return-Path. A parser that sees the parts only (ezmlm-return skips paragraphs that
-// begin with `--`) finds greeting and recipients again in the first part, and the next delimiter ends its list.
+// In front of its first part, where readers of MIME look at nothing, stands a whole QSBMF message: its parsers find the greeting as the first line
+// of the body, the recipients, the `-` paragraph and after it the original's Return-Path. A parser that sees the parts only (ezmlm-return skips
+// paragraphs that begin with `--`) finds greeting and recipients again in the first part, and the next delimiter ends its list.
 extension Bounce {
     /// The fields that qmail's bounces do not have.
     func appendReportHeader(_ boundary: MIMEBoundary, to output: inout [UInt8]) {
@@ -63,7 +63,9 @@ extension Bounce {
 
     private var charset: String {
         if failures.allSatisfy({ $0.recipient.isASCII && $0.text.allSatisfy { $0 < 0x80 } }) { return "us-ascii" }
-        let isUTF8 = failures.allSatisfy { String(validating: $0.recipient.bytes, as: UTF8.self) != nil && String(validating: $0.text, as: UTF8.self) != nil }
+        let isUTF8 = failures.allSatisfy {
+            String(validating: $0.recipient.bytes, as: UTF8.self) != nil && String(validating: $0.text, as: UTF8.self) != nil
+        }
         return isUTF8 ? "utf-8" : "unknown-8bit"
     }
 

@@ -1,7 +1,8 @@
 private import Bytes
 
-// The qmail-send bounce message format. Its parsers (ezmlm-return and many scripts, spec-qmail §8.4) read: a paragraph that begins `Hi. This is the`;
-// paragraphs that begin with `<`, one a recipient; the first paragraph that begins with `-` ends the list; after its empty line the original begins.
+// The qmail-send bounce message format. Its parsers (ezmlm-return and many scripts, spec-qmail §8.4) read: a paragraph that begins
+// `Hi. This is the`; paragraphs that begin with `<`, one a recipient; the first paragraph that begins with `-` ends the list; after its empty line
+// the original begins.
 extension Bounce {
     /// From the greeting to the original's Return-Path. `clean` is applied to each paragraph.
     func appendQSBMF(to output: inout [UInt8], _ clean: ([UInt8]) -> [UInt8]) {

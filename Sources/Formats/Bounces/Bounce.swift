@@ -53,7 +53,8 @@ package struct Bounce: Sendable {
     package static let shortTextBytes = 200
 
     package init(
-        from: (localPart: [UInt8], host: [UInt8]), reportingHost: [UInt8], date: UInt64, arrival: UInt64, recipient: Address, kind: Kind, format: Format,
+        from: (localPart: [UInt8], host: [UInt8]), reportingHost: [UInt8], date: UInt64, arrival: UInt64, recipient: Address, kind: Kind,
+        format: Format,
         failures: [Failure], originalSize: UInt64, maxBytes: UInt64
     ) {
         self.from = from

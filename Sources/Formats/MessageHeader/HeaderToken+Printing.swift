@@ -8,7 +8,7 @@ extension [HeaderToken] {
     /// `NAME: tokens` and LF. A line is broken after commas only; one that holds more than one address stays within 78 columns, its comma included.
     func printed(as name: ArraySlice<UInt8>) -> [UInt8] {
         var lines: [UInt8] = []
-        var line = Array<UInt8>(name) + [ASCII.colon]
+        var line = [UInt8](name) + [ASCII.colon]
         var previous = HeaderToken.colon
         var start = startIndex
         while start < endIndex {
@@ -38,7 +38,7 @@ extension [HeaderToken] {
             default: result += token.printed
             }
         }
-        return Array<UInt8>(result.prefix { $0 != ASCII.nul })
+        return [UInt8](result.prefix { $0 != ASCII.nul })
     }
 
     var printed: [UInt8] {

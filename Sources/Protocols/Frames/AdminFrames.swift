@@ -1,7 +1,8 @@
 package import Addresses
 private import Bytes
 
-/// `run/admin`, stream: administrators ask the queue what it holds. Requests on one connection are answered one after the other, each up to its `end`.
+/// `run/admin`, stream: administrators ask the queue what it holds. Requests on one connection are answered one after the other, each up to its
+/// `end`.
 package enum Admin {
     package enum Request: UInt8, Sendable {
         /// Every message: a `message` each, behind it its recipients in any number of `recipients`, then `end`.

@@ -2,7 +2,8 @@ private import CPosix
 private import Glibc
 private import Posix
 
-/// The program of `QMAILQUEUE`, run in place of the queue (spec-qmail §3.3): message on its descriptor 0, then envelope on 1; its exit code is the answer.
+/// The program of `QMAILQUEUE`, run in place of the queue (spec-qmail §3.3): message on its descriptor 0, then envelope on 1; its exit code is
+/// the answer.
 ///
 /// A text of its own (exit code 82) it may write to descriptor 6, or to 4 as older filters do. The caller must ignore SIGPIPE.
 final class QueueProgram {
