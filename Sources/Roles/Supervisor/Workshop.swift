@@ -1,5 +1,4 @@
 private import Boundaries
-private import CPosix
 private import ControlFiles
 private import Glibc
 private import Posix
