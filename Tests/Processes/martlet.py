@@ -179,12 +179,13 @@ class Martlet:
         """Ends what is left, by number, and removes the home."""
         if self.supervisor:
             left = self._seen | below(self.supervisor.pid)
-            mine = {pid for pid, (_, arguments) in processes().items() if pid in left and arguments and "martlet" in "".join(arguments)}
             self.supervisor.kill()
             self.supervisor.wait()
-            for pid in mine:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            for pid in left:
+                # A number may have gone to somebody else meanwhile: only what runs our programs is ours.
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"/proc/{pid}/exe").startswith(f"{self.programs}/"):
+                        os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.home, ignore_errors=True)
 
     # Processes
@@ -199,7 +200,7 @@ class Martlet:
                 found.setdefault(arguments[arguments.index("--role") + 1], []).append(pid)
             elif arguments[0].endswith("martlet-lspawn"):
                 found.setdefault("lspawn", []).append(pid)
-        self._seen |= {pid for pids in found.values() for pid in pids}
+        self._seen |= below(self.supervisor.pid)
         return found
 
     def pid(self, role):

@@ -89,17 +89,23 @@ def test_no_role_outlives_a_killed_supervisor(server):
     wait_until(lambda: not any(is_running(pid) for pid in pids), lambda: f"left: {[p for p in pids if is_running(p)]}\n{server.log()}", 40)
 
 
-def test_a_new_supervisor_starts_after_a_killed_one(server):
+def test_a_new_supervisor_waits_for_what_a_killed_one_left(server):
+    """The same port, at once, as a service manager does it."""
+    server.control("smtplisten", f"127.0.0.1:{server.address[1]}")
+    pids = [pid for pids in server.pids().values() for pid in pids]
+    for pid in server.pids()["route"]:
+        os.kill(pid, signal.SIGSTOP)
     server.send_signal(signal.SIGKILL)
     server.supervisor.wait(10)
-    server.log_path.unlink()
-    # Its roles may still hold the port and the queue for a moment: people start again at once, and need no waiting rule.
-    def again():
-        code, _ = None, server.launch()
-        time.sleep(0.5)
-        return server.supervisor.poll() is None
-    wait_until(again, lambda: server.log())
-    server.wait_for_log(r"^martletd: ready: ")
+    said = len(server.log())
+    server.launch()
+    server.wait_for_log(r"^martletd: waiting for the roles of pid \d+, which died, to end$", after=said)
+    for pid in pids:
+        if is_running(pid):
+            os.kill(pid, signal.SIGCONT)
+    server.wait_for_log(r"^martletd: ready: ", after=said)
+    assert not [pid for pid in pids if is_running(pid)]
+    assert greeting(server.address) == b"220 "
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGALRM])

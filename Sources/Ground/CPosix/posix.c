@@ -30,13 +30,18 @@ static int prepare_child(const struct martlet_program *p, int report) {
     return 0;
 }
 
-static void child(const struct martlet_program *p, int report) {
+static void child(const struct martlet_program *p, int report, pid_t parent) {
     for (int s = 1; s < NSIG; s++)
         if (s != SIGKILL && s != SIGSTOP) signal(s, SIG_DFL);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (p->own_session) setsid();
+    if (p->parent_death_signal) {
+        if (prctl(PR_SET_PDEATHSIG, p->parent_death_signal, 0, 0, 0) < 0) goto failed;
+        /* It may have died before that call. */
+        if (getppid() != parent) _exit(127);
+    }
     if (prepare_child(p, report) < 0) goto failed;
     report = (int)p->descriptor_count;
     if (p->descriptor_limit) {
@@ -69,8 +74,8 @@ pid_t martlet_spawn(const struct martlet_program *p) {
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
-    if (pid == 0) child(p, report[1]);
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0) child(p, report[1], parent);
     int error = pid < 0 ? errno : 0;
     sigprocmask(SIG_SETMASK, &before, NULL);
     close(report[1]);

@@ -1,4 +1,4 @@
-private import Boundaries
+private import Bytes
 private import ControlFiles
 internal import Glibc
 internal import Posix
@@ -52,15 +52,33 @@ struct Home {
         guard name?.isEmpty == false else { throw StartFailure("control/me is missing or empty", mend: mend) }
     }
 
+    /// For the roles, which hold it too.
+    var lockDescriptor: Int32 { lock.descriptor.raw }
+
     /// One supervisor a home. The file holds its process number, for people and scripts.
     private func takeLock() throws(StartFailure) {
-        let raw = lock.descriptor.raw
-        guard flock(raw, LOCK_EX | LOCK_NB) == 0 else {
-            throw StartFailure("another martletd runs in \(path)", mend: "stop it first: kill $(cat \(path)/\(Self.lockPath))")
-        }
+        try waitForOrphans()
         let text = Array("\(getpid())\n".utf8)
-        ftruncate(raw, 0)
-        _ = pwrite(raw, text, text.count, 0)
+        ftruncate(lockDescriptor, 0)
+        _ = pwrite(lockDescriptor, text, text.count, 0)
+    }
+
+    /// Roles whose supervisor was killed end by themselves within this time; until then they hold the lock, the sockets and the queue.
+    private static let orphanSeconds = Int(RoleProcess.orphanSeconds) + 5
+
+    private func waitForOrphans() throws(StartFailure) {
+        for tenth in 0..<Self.orphanSeconds * 10 {
+            if flock(lockDescriptor, LOCK_EX | LOCK_NB) == 0 { return }
+            guard let holder = holder(), kill(holder, 0) != 0, errno == ESRCH else { break }
+            if tenth == 0 { log("martletd: waiting for the roles of pid \(holder), which died, to end") }
+            usleep(100_000)
+        }
+        throw StartFailure("another martletd runs in \(path)", mend: "stop it first: kill $(cat \(path)/\(Self.lockPath))")
+    }
+
+    private func holder() -> Int32? {
+        guard let text = try? readSmallFile(Self.lockPath, maxBytes: 64), let number = parseLeadingDecimal(text) else { return nil }
+        return Int32(exactly: number)
     }
 }
 

@@ -14,6 +14,8 @@ struct Launch {
     /// Nil: as this process runs.
     var identity: (uid: UInt32, gid: UInt32, groups: [UInt32])?
     var descriptorLimit: UInt64
+    /// Sent to the child when the supervisor dies; 0 for none. For a program that stays who the supervisor is: others would lose it.
+    var parentDeathSignal: Int32 = 0
 
     /// - Returns: the child's process number.
     func start() throws(SystemError) -> Int32 {
@@ -26,6 +28,7 @@ struct Launch {
                     program.environment = environment
                     program.descriptor_limit = descriptorLimit
                     program.own_session = 1
+                    program.parent_death_signal = parentDeathSignal
                     program.change_identity = identity == nil ? 0 : 1
                     program.uid = identity?.uid ?? 0
                     program.gid = identity?.gid ?? 0

@@ -1,5 +1,3 @@
-private import CPosix
-private import ControlFiles
 private import Glibc
 private import Posix
 private import RoleContext

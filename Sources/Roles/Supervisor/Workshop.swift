@@ -1,5 +1,4 @@
 private import Boundaries
-private import CPosix
 private import ControlFiles
 private import Glibc
 private import Posix
@@ -40,15 +39,23 @@ struct Workshop {
     }
 
     private func launch(_ plan: RolePlan, worker: Int) -> Launch {
+        var launch = Launch(
+            path: "\(programs)/martletd", arguments: [], environment: [], descriptors: [hangUp, STDERR_FILENO, STDERR_FILENO],
+            identity: identity(plan), descriptorLimit: descriptorLimit)
         let sockets = self.sockets(plan)
         let context = RoleContext(role: plan.name, worker: worker, sockets: sockets, accounts: accounts)
-        let program = "\(programs)/\(plan.program == .lspawn ? "martlet-lspawn" : "martletd")"
-        return Launch(
-            path: program,
-            arguments: plan.program == .lspawn ? ["martlet-lspawn", "\(programs)/qmail"] : ["martletd"] + context.arguments,
-            environment: Launch.environment(changing: ["QMAILHOME": home.path, RoleContext.accountsVariable: context.accountsText]),
-            descriptors: [hangUp, STDERR_FILENO, STDERR_FILENO] + sockets.map(\.descriptor),
-            identity: identity(plan), descriptorLimit: descriptorLimit)
+        launch.environment = Launch.environment(changing: ["QMAILHOME": home.path, RoleContext.accountsVariable: context.accountsText])
+        switch plan.program {
+        case .martletd:
+            launch.arguments = ["martletd"] + context.arguments
+            // The lock comes last: it is held until the last role is gone, so that no second household starts beside what a killed supervisor left.
+            launch.descriptors += sockets.map(\.descriptor) + [home.lockDescriptor]
+        case .lspawn:
+            launch.path = "\(programs)/martlet-lspawn"
+            launch.arguments = ["martlet-lspawn", "\(programs)/qmail"]
+            launch.parentDeathSignal = SIGTERM
+        }
+        return launch
     }
 
     private func sockets(_ plan: RolePlan) -> [(name: String, descriptor: Int32)] {

@@ -27,6 +27,7 @@ struct martlet_program {
     uint64_t descriptor_limit; /* RLIMIT_NOFILE, 0 = as it is */
     uint64_t memory_limit;     /* RLIMIT_AS in bytes, 0 = as it is */
     int own_session;           /* nonzero: setsid, so that signals typed at a terminal reach the parent only */
+    int parent_death_signal;   /* sent when this process, which must have one thread, dies; 0 = none. Lost when the child changes its identity. */
 };
 
 /* The child's pid, or -errno of the step that failed (then there is no child). Signals are unblocked and back to their defaults in the child. */
