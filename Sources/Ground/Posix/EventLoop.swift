@@ -14,8 +14,13 @@ package final class EventLoop {
         package static let broken = Interest(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
     }
 
+    private struct Registration {
+        var interest: Interest
+        let handler: (Interest) -> Void
+    }
+
     private let epoll: FileDescriptor
-    private var handlers: [Int32: (Interest) -> Void] = [:]
+    private var registrations: [Int32: Registration] = [:]
     private var timers = TimerQueue()
     private var afterEvents: [() -> Void] = []
     private var running = true
@@ -29,16 +34,19 @@ package final class EventLoop {
     package func add(_ descriptor: Int32, _ interest: Interest, _ handler: @escaping (Interest) -> Void) throws(SystemError) {
         var event = epoll_event(events: interest.rawValue, data: epoll_data_t(fd: descriptor))
         try check("epoll_ctl") { epoll_ctl(epoll.raw, EPOLL_CTL_ADD, descriptor, &event) }
-        handlers[descriptor] = handler
+        registrations[descriptor] = Registration(interest: interest, handler: handler)
     }
 
     package func change(_ descriptor: Int32, to interest: Interest) {
+        // Peers say after every write what they wait for; it is nearly always the same.
+        guard registrations[descriptor]?.interest != interest else { return }
+        registrations[descriptor]?.interest = interest
         var event = epoll_event(events: interest.rawValue, data: epoll_data_t(fd: descriptor))
         _ = epoll_ctl(epoll.raw, EPOLL_CTL_MOD, descriptor, &event)
     }
 
     package func remove(_ descriptor: Int32) {
-        guard handlers.removeValue(forKey: descriptor) != nil else { return }
+        guard registrations.removeValue(forKey: descriptor) != nil else { return }
         _ = epoll_ctl(epoll.raw, EPOLL_CTL_DEL, descriptor, nil)
     }
 
@@ -85,7 +93,7 @@ package final class EventLoop {
             let count = epoll_wait(epoll.raw, events, Int32(capacity), waitMilliseconds())
             for index in 0..<max(0, Int(count)) {
                 // A handler may have removed a descriptor whose event is still in this round.
-                handlers[events[index].data.fd]?(Interest(rawValue: events[index].events))
+                registrations[events[index].data.fd]?.handler(Interest(rawValue: events[index].events))
             }
             let now = monotonicNanoseconds()
             while let body = timers.popDue(now: now) { body() }

@@ -12,14 +12,16 @@ enum ByteScan {
 
     /// The first CR or LF at or after `start`, else the end.
     static func firstLineEnd(in bytes: UnsafeRawBufferPointer, from start: Int) -> Int {
+        let (lf, cr) = (ASCII.lf, ASCII.cr)
+        let (lineFeeds, carriageReturns) = (repeated(lf), repeated(cr))
         var position = start
         while position + 8 <= bytes.count {
             let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self))
-            let found = zeros(in: word ^ repeated(ASCII.lf)) | zeros(in: word ^ repeated(ASCII.cr))
+            let found = zeros(in: word ^ lineFeeds) | zeros(in: word ^ carriageReturns)
             if found != 0 { return position + found.trailingZeroBitCount / 8 }
             position += 8
         }
-        while position < bytes.count, bytes[position] != ASCII.lf, bytes[position] != ASCII.cr { position += 1 }
+        while position < bytes.count, bytes[position] != lf, bytes[position] != cr { position += 1 }
         return position
     }
 }

@@ -20,28 +20,27 @@ package struct ContentSummary: Equatable, Sendable {
     package mutating func add(_ piece: ArraySlice<UInt8>) { piece.withUnsafeBytes { add($0) } }
 
     private mutating func add(_ bytes: UnsafeRawBufferPointer) {
-        var seen: UInt64 = 0
-        var nuls: UInt64 = 0
+        let lf = ASCII.lf
+        let lineFeeds = ByteScan.repeated(lf)
+        var (seen, nuls, feeds) = (UInt64(0), UInt64(0), 0)
         var position = 0
         while position + 8 <= bytes.count {
-            count(bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self), &seen, &nuls)
+            let word = bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+            seen |= word
+            nuls |= ByteScan.zeros(in: word)
+            feeds += ByteScan.zeros(in: word ^ lineFeeds).nonzeroBitCount
             position += 8
         }
         while position < bytes.count {
             let byte = bytes[position]
             seen |= UInt64(byte)
-            nuls |= byte == ASCII.nul ? 1 : 0
-            lineFeedCount += byte == ASCII.lf ? 1 : 0
+            nuls |= byte == 0 ? 1 : 0
+            feeds += byte == lf ? 1 : 0
             position += 1
         }
         byteCount += bytes.count
+        lineFeedCount += feeds
         isEightBit = isEightBit || seen & ByteScan.highBits != 0
         hasNUL = hasNUL || nuls != 0
-    }
-
-    private mutating func count(_ word: UInt64, _ seen: inout UInt64, _ nuls: inout UInt64) {
-        seen |= word
-        nuls |= ByteScan.zeros(in: word)
-        lineFeedCount += ByteScan.zeros(in: word ^ ByteScan.repeated(ASCII.lf)).nonzeroBitCount
     }
 }

@@ -2,6 +2,7 @@ private import Boundaries
 private import Bytes
 private import ControlFiles
 private import Frames
+private import Glibc
 internal import Posix
 private import Resolver
 
@@ -28,7 +29,12 @@ final class NameDesk {
         let lines = try control.bytes("resolvers").map { ControlDirectory.entries($0) } ?? []
         var configuration = Resolver.Configuration()
         configuration.servers = lines.map(\.text.text)
-        if try control.integer("dnssec") ?? 0 != 0 { configuration.trustAnchor = rootKey }
+        if try control.integer("dnssec") ?? 0 != 0 {
+            guard access(rootKey, R_OK) == 0 else {
+                throw ControlFileError(file: control.file("dnssec"), line: 1, problem: "validation needs \(rootKey), of Debian's dns-root-data")
+            }
+            configuration.trustAnchor = rootKey
+        }
         do throws(Resolver.Failure) {
             return try Resolver(configuration, on: loop)
         } catch {

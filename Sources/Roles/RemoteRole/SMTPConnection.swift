@@ -7,6 +7,8 @@ final class SMTPConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private static let piecesPerTurn = 16
+    /// A timer outlives a connection that ends early; this bounds by how much, and so how many there are.
+    private static let longestTimer = TimeAmount.seconds(10)
 
     let destination: Destination
     /// Meaningful while the courier keeps it.
@@ -109,11 +111,11 @@ final class SMTPConnection: ChannelInboundHandler {
 
     // MARK: Time
 
-    /// One timer is enough: when it fires early, because the server moved on meanwhile, it is set again for the rest.
+    /// One timer is enough: when it fires early, or the server moved on meanwhile, it is set again for the rest.
     private func scheduleDeadline(in time: TimeAmount) {
         guard !deadlineIsScheduled else { return }
         deadlineIsScheduled = true
-        channel.eventLoop.assumeIsolated().scheduleTask(in: time) { [weak self] in self?.deadlineFired() }
+        channel.eventLoop.assumeIsolated().scheduleTask(in: min(time, Self.longestTimer)) { [weak self] in self?.deadlineFired() }
     }
 
     private func deadlineFired() {

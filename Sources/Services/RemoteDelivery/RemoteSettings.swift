@@ -17,7 +17,9 @@ package struct RemoteSettings: Sendable {
     private static let maxTimeout: UInt64 = 86_400
 
     package init(_ control: ControlDirectory) throws {
-        heloHost = try control.lineOrMe("helohost").flatMap { $0.isEmpty ? nil : $0 }
+        // A file written with CR LF must not put a CR into EHLO.
+        let name = try control.lineOrMe("helohost")?.filter { !$0.isControl } ?? []
+        heloHost = name.isEmpty ? nil : name
         routes = try SMTPRoutes(control.map("smtproutes") ?? [:])
         if let key = routes.invalidKey {
             throw ControlFileError(
