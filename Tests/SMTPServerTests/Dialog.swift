@@ -59,9 +59,11 @@ final class Dialog {
     var codes: [Int] {
         var result: [Int] = []
         var start = 0
-        for (index, byte) in output.enumerated() where byte == ASCII.lf {
-            if index - start > 3, output[start + 3] == ASCII.space { result.append(output[start..<start + 3].reduce(0) { $0 * 10 + Int($1) - 48 }) }
-            start = index + 1
+        while let end = output[start...].firstIndex(of: ASCII.lf) {
+            if end - start > 3, output[start + 3] == ASCII.space {
+                result.append(Int(output[start]) * 100 + Int(output[start + 1]) * 10 + Int(output[start + 2]) - 48 * 111)
+            }
+            start = end + 1
         }
         return result
     }

@@ -36,6 +36,9 @@ package final class Policy: Sendable {
         self.checksRecipients = checksRecipients
     }
 
+    /// False: every domain is accepted, as qmail does without `control/rcpthosts`.
+    package var hasRcpthosts: Bool { rcpthosts != nil }
+
     /// `user@[d.d.d.d]` with an address of this host becomes `user@localiphost`.
     func withLocalHost(_ address: [UInt8]) -> [UInt8] {
         guard let localIPHost, let at = address.lastIndex(of: ASCII.at) else { return address }

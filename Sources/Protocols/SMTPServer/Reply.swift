@@ -30,8 +30,11 @@ package struct Reply: Equatable, Sendable {
                 output.append(contentsOf: status.utf8)
                 output.append(ASCII.space)
             }
-            for byte in line.prefix(Reply.maxTextBytes - (output.count - start)) {
-                output.append(byte == ASCII.space || byte.isGraphic ? byte : ASCII.question)
+            let room = Reply.maxTextBytes - (output.count - start)
+            if line.count <= room, line.allSatisfy({ $0 >= ASCII.space && $0 < 0x7F }) {
+                output.append(contentsOf: line)
+            } else {
+                for byte in line.prefix(room) { output.append(byte == ASCII.space || byte.isGraphic ? byte : ASCII.question) }
             }
             output.append(ASCII.cr)
             output.append(ASCII.lf)

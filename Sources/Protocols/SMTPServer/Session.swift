@@ -239,13 +239,15 @@ package struct Session: ~Copyable {
 
     /// A command line ends at LF; one CR before it is dropped (spec-qmail §13.2). Returns 0 when more is needed.
     private mutating func receive(line input: UnsafeRawBufferPointer, _ moment: Moment) -> Int {
-        let window = input.prefix(limits.commandLine + 2)
-        guard let end = window.firstIndex(of: ASCII.lf) else {
+        let window = min(input.count, limits.commandLine + 2)
+        var end = 0
+        while end < window, input[end] != ASCII.lf { end += 1 }
+        guard end < window else {
             // The one byte that could still become a CR before the LF does not make it too long.
-            guard window.count > limits.commandLine + 1 || skipped > 0 else { return 0 }
-            skipped += window.count
+            guard window > limits.commandLine + 1 || skipped > 0 else { return 0 }
+            skipped += window
             if skipped - limits.commandLine > limits.skippedLine { close(with: .tooMuchJunk) }
-            return window.count
+            return window
         }
         var line = Array(input[..<end])
         if line.last == ASCII.cr { line.removeLast() }

@@ -25,6 +25,9 @@ package enum SMTPDRole {
             log("smtpd: fatal: \(error)")
             return 1
         }
+        if !configuration.value.policy.hasRcpthosts {
+            log("smtpd: warning: \(control.file("rcpthosts")) is missing: mail for every domain in the world is accepted, from everybody")
+        }
         let names = Set(Boundary.allCases.map(\.rawValue))
         let sockets = context.sockets.filter { !names.contains($0.name) }
         guard !sockets.isEmpty else {

@@ -30,6 +30,8 @@ final class Server {
     /// How long transactions may go on after SIGTERM.
     private static let shutdownTime = TimeAmount.seconds(10)
     private static let backlog: Int32 = 4096
+    /// A usual message comes in one read. The buffer of the last read stays with an idle connection, so it begins small.
+    private static let readSizes = AdaptiveRecvByteBufferAllocator(minimum: 8 << 10, initial: 8 << 10, maximum: 64 << 10)
 
     init(on loop: any NIOCore.EventLoop, _ configuration: Watched<Configuration>, workers: Int) {
         self.loop = loop
@@ -62,6 +64,7 @@ final class Server {
             }
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.recvAllocator, value: Self.readSizes)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try this.value.accept(channel) }
             }
