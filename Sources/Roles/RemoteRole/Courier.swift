@@ -103,7 +103,7 @@ final class Courier {
         return (error as? IOError)?.errnoCode == ETIMEDOUT
     }
 
-    private func connected(_ channel: any Channel, _ address: IPAddress, _ outgoing: Outgoing) {
+    private func connected(_ channel: any NIOCore.Channel, _ address: IPAddress, _ outgoing: Outgoing) {
         let connection = SMTPConnection(channel, to: address, outgoing.errand, self)
         guard (try? channel.pipeline.syncOperations.addHandler(connection)) != nil else {
             channel.close(promise: nil)

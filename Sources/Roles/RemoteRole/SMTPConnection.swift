@@ -13,7 +13,7 @@ final class SMTPConnection: ChannelInboundHandler {
     let destination: Destination
     /// Meaningful while the courier keeps it.
     var idleSince = NIODeadline.now()
-    private let channel: any Channel
+    private let channel: any NIOCore.Channel
     private let courier: Courier
     private let made = NIODeadline.now()
     private let timeout: TimeAmount
@@ -25,7 +25,7 @@ final class SMTPConnection: ChannelInboundHandler {
     private var deadlineIsScheduled = false
     private var isClosed = false
 
-    init(_ channel: any Channel, to address: IPAddress, _ errand: Errand, _ courier: Courier) {
+    init(_ channel: any NIOCore.Channel, to address: IPAddress, _ errand: Errand, _ courier: Courier) {
         self.channel = channel
         self.courier = courier
         destination = errand.destination

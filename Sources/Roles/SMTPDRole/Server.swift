@@ -16,7 +16,7 @@ final class Server {
     private let queue: QueueClient
     private let route: RouteClient
     private let descriptors: Int
-    private var listeners: [any Channel] = []
+    private var listeners: [any NIOCore.Channel] = []
     private var gates: [AcceptGate] = []
     private var sessions: [ObjectIdentifier: SessionHandler] = [:]
     private var perNetwork: [IPAddress: Int] = [:]
@@ -79,7 +79,7 @@ final class Server {
 
     // MARK: Connections
 
-    private func accept(_ channel: any Channel) throws {
+    private func accept(_ channel: any NIOCore.Channel) throws {
         let configuration = self.configuration.refreshed()
         let address = IPAddress(channel.remoteAddress)
         guard case .allow(let assignments) = configuration.rules.decision(for: ConnectionOrigin(address: address)) else {
@@ -96,7 +96,7 @@ final class Server {
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
-    private func refuse(_ channel: any Channel, _ reply: Reply) throws {
+    private func refuse(_ channel: any NIOCore.Channel, _ reply: Reply) throws {
         refusals += 1
         try channel.pipeline.syncOperations.addHandler(RefusalHandler(reply) { [unowned self] in
             refusals -= 1
