@@ -15,7 +15,6 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
         let envelope: Envelope
         var content: [UInt8] = []
         var isBegun = false
-        var isCommitted = false
     }
 
     private var session: Session
@@ -28,6 +27,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private var readIsHeld = false
     private var inputEnded = false
     private var isClosing = false
+    private var hasEnded = false
 
     private static let contentKept = 16 << 10
 
@@ -81,11 +81,18 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    func channelInactive(context: ChannelHandlerContext) { end() }
+
+    /// Comes also for a channel that was never active, because its client was gone before it was accepted.
+    func handlerRemoved(context: ChannelHandlerContext) { end() }
+
+    private func end() {
+        guard !hasEnded else { return }
+        hasEnded = true
         perform(session.clientEnded())
         if let submission { queue.forget(submission.stream) }
         submission = nil
-        self.context = nil
+        context = nil
         onEnd(self)
     }
 
@@ -152,7 +159,6 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private func commit() {
         sendContent()
         guard let submission else { return }
-        self.submission?.isCommitted = true
         queue.commit(submission.stream, sender: submission.envelope.sender)
     }
 
