@@ -26,10 +26,14 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private var submission: Submission?
     private var readIsHeld = false
     private var inputEnded = false
-    private var isClosing = false
+    /// When the last replies must have been taken; nil until this connection is being closed.
+    private var closeDue: Double?
     private var hasEnded = false
 
+    /// Content of one message that may gather here.
     private static let contentKept = 16 << 10
+    /// Seconds that a client has for taking the last replies.
+    private static let closeTime = 10.0
 
     init(_ session: consuming Session, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, onEnd: @escaping (SessionHandler) -> Void) {
         self.session = session
@@ -62,7 +66,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     }
 
     private var mayRead: Bool {
-        !isClosing && session.wantsInput && context?.channel.isWritable ?? true && (submission == nil || queue.isWritable || !queue.isReachable)
+        closeDue == nil && session.wantsInput && context?.channel.isWritable ?? true && (submission == nil || queue.isWritable || !queue.isReachable)
     }
 
     func resumeReading() {
@@ -104,7 +108,12 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     }
 
     func checkDeadline() {
-        switch deadlines.expired(now: Self.now) {
+        let now = Self.now
+        if let closeDue {
+            if now >= closeDue { context?.close(promise: nil) }
+            return
+        }
+        switch deadlines.expired(now: now) {
         case .client: finish(session.timedOut())
         case .answer:
             if let submission { queue.forget(submission.stream) }
@@ -170,13 +179,13 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
 
     /// A client may close its side once it has said all, QUIT included, and still wait for replies.
     private func closeIfInputEnded() {
-        guard inputEnded, !isClosing, session.phase != .waiting else { return }
+        guard inputEnded, session.phase != .waiting else { return }
         close()
     }
 
     private func close() {
-        guard !isClosing else { return }
-        isClosing = true
+        guard closeDue == nil else { return }
+        closeDue = Self.now + Self.closeTime
         // An empty write behind all others: closing at once would drop what the client has not taken yet.
         guard let context else { return }
         let channel = context.channel
