@@ -83,6 +83,7 @@ let planned: [Target] = [
         tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
         tests("SMTPServerTests", ["Addresses", "Bytes", "CDB", "SMTPServer"]),
+        tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient"]),
         tests("ResolverTests", ["Addresses", "Bytes", "Frames", "Resolver"]),
         tests("RemoteDeliveryTests", ["Addresses", "Bytes", "Frames", "RemoteDelivery", "SMTPClient"]),

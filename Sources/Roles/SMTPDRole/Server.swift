@@ -180,7 +180,7 @@ private final class RefusalHandler: ChannelInboundHandler {
         channel.writeAndFlush(ByteBuffer(bytes: bytes)).whenComplete { _ in channel.close(promise: nil) }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { onEnd() }
+    func handlerRemoved(context: ChannelHandlerContext) { onEnd() }
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }
 

@@ -15,7 +15,6 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
         let envelope: Envelope
         var content: [UInt8] = []
         var isBegun = false
-        var isCommitted = false
     }
 
     private var session: Session
@@ -27,9 +26,14 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private var submission: Submission?
     private var readIsHeld = false
     private var inputEnded = false
-    private var isClosing = false
+    /// When the last replies must have been taken; nil until this connection is being closed.
+    private var closeDue: Double?
+    private var hasEnded = false
 
+    /// Content of one message that may gather here.
     private static let contentKept = 16 << 10
+    /// Seconds that a client has for taking the last replies.
+    private static let closeTime = 10.0
 
     init(_ session: consuming Session, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, onEnd: @escaping (SessionHandler) -> Void) {
         self.session = session
@@ -62,7 +66,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     }
 
     private var mayRead: Bool {
-        !isClosing && session.wantsInput && context?.channel.isWritable ?? true && (submission == nil || queue.isWritable || !queue.isReachable)
+        closeDue == nil && session.wantsInput && context?.channel.isWritable ?? true && (submission == nil || queue.isWritable || !queue.isReachable)
     }
 
     func resumeReading() {
@@ -81,11 +85,18 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    func channelInactive(context: ChannelHandlerContext) { end() }
+
+    /// Comes also for a channel that was never active, because its client was gone before it was accepted.
+    func handlerRemoved(context: ChannelHandlerContext) { end() }
+
+    private func end() {
+        guard !hasEnded else { return }
+        hasEnded = true
         perform(session.clientEnded())
         if let submission { queue.forget(submission.stream) }
         submission = nil
-        self.context = nil
+        context = nil
         onEnd(self)
     }
 
@@ -97,7 +108,12 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     }
 
     func checkDeadline() {
-        switch deadlines.expired(now: Self.now) {
+        let now = Self.now
+        if let closeDue {
+            if now >= closeDue { context?.close(promise: nil) }
+            return
+        }
+        switch deadlines.expired(now: now) {
         case .client: finish(session.timedOut())
         case .answer:
             if let submission { queue.forget(submission.stream) }
@@ -152,7 +168,6 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private func commit() {
         sendContent()
         guard let submission else { return }
-        self.submission?.isCommitted = true
         queue.commit(submission.stream, sender: submission.envelope.sender)
     }
 
@@ -164,13 +179,13 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
 
     /// A client may close its side once it has said all, QUIT included, and still wait for replies.
     private func closeIfInputEnded() {
-        guard inputEnded, !isClosing, session.phase != .waiting else { return }
+        guard inputEnded, session.phase != .waiting else { return }
         close()
     }
 
     private func close() {
-        guard !isClosing else { return }
-        isClosing = true
+        guard closeDue == nil else { return }
+        closeDue = Self.now + Self.closeTime
         // An empty write behind all others: closing at once would drop what the client has not taken yet.
         guard let context else { return }
         let channel = context.channel

@@ -1,0 +1,121 @@
+internal import Addresses
+private import Bytes
+
+/// What each command does: RFC 5321 §4.1.1, spec-qmail §13.2.
+extension Session {
+    mutating func handle(_ line: [UInt8], _ moment: Moment) {
+        if profile.isStrict, line.contains(where: \.isControl) { return refuse(.badLine) }
+        let command = Command(line)
+        switch command.verb {
+        case .mail: mail(command.argument)
+        case .rcpt: recipient(command.argument)
+        case .data: data(moment)
+        case .bdat where profile.has(.chunking): chunk(command.argument, moment)
+        case .quit: close(with: Reply(221, "2.0.0", lines: [policy.greeting]))
+        case .helo: hello(command.argument, Reply(250, nil, lines: [policy.greeting]))
+        case .ehlo: hello(command.argument, Reply(250, nil, lines: [policy.greeting] + extensionLines))
+        case .rset:
+            abandonMessage()
+            state = .idle
+            junk(.flushed)
+        case .noop: junk(.ok)
+        case .vrfy: junk(.willTry)
+        case .help: junk(Reply(214, "2.0.0", profile.helpText))
+        case .bdat, nil:
+            if profile.isStrict, command.isHTTP { close(with: .notSMTP) } else { refuse(.unimplemented) }
+        }
+    }
+
+    var databytes: UInt64 { client.databytes ?? policy.databytes }
+
+    var extensionLines: [[UInt8]] {
+        profile.extensions.map { offered in
+            // RFC 1870 §4: 0 means that there is no fixed limit.
+            Array((offered == .size ? "SIZE \(databytes)" : offered.rawValue).utf8)
+        }
+    }
+
+    mutating func hello(_ name: ArraySlice<UInt8>, _ answer: Reply) {
+        guard name.count <= limits.heloName else { return refuse(.badArgument) }
+        abandonMessage()
+        state = .idle
+        helo = Array(name)
+        junk(answer)
+    }
+
+    /// RFC 5321 §4.1.1.2. A refusal leaves an earlier transaction as it was (spec-qmail §13.2).
+    mutating func mail(_ argument: ArraySlice<UInt8>) {
+        var isUTF8 = false
+        let path: [UInt8]
+        if profile.isStrict {
+            guard let parsed = MailPath(argument, after: "from:"), let parameters = MailParameters(parsed.parameters, for: profile)
+            else { return refuse(.syntaxError) }
+            if let size = parameters.size, size > (databytes == 0 ? UInt64(Int64.max) : databytes) { return refuse(.tooBig) }
+            isUTF8 = parameters.isUTF8
+            path = parsed.address
+        } else {
+            path = classicPath(argument)
+        }
+        guard let sender = address(path, isUTF8: isUTF8) else { return }
+        abandonMessage()
+        state = .mail(Transaction(sender: sender, isBadSender: policy.isBad(sender), isUTF8: isUTF8))
+        reply(.senderOk)
+    }
+
+    /// RFC 5321 §4.1.1.3; checks in the order of spec-qmail §13.2.
+    mutating func recipient(_ argument: ArraySlice<UInt8>) {
+        if case .chunked = state { return refuse(.chunksUnderWay) }
+        guard case .mail(let transaction) = state else { return refuse(.mailFirst) }
+        let path: [UInt8]
+        if profile.isStrict {
+            guard let parsed = MailPath(argument, after: "to:"), parsed.parameters.isEmpty, !parsed.address.isEmpty else { return refuse(.syntaxError) }
+            path = parsed.address
+        } else {
+            path = classicPath(argument)
+        }
+        guard var recipient = address(path, isUTF8: transaction.isUTF8) else { return }
+        if transaction.isBadSender { return refuse(.badSender) }
+        if let suffix = client.relay {
+            guard let extended = Address(recipient.bytes + suffix) else { return refuse(.syntaxError) }
+            recipient = extended
+        } else {
+            switch policy.allows(recipient) {
+            case .found: break
+            case .absent: return refuse(.notInRcpthosts)
+            case .unreadable: return close(with: .unreadableControls)
+            }
+        }
+        guard transaction.recipients.count < limits.recipients else { return refuse(.tooManyRecipients) }
+        if profile.isStrict, policy.checksRecipients {
+            state = .checking(transaction, recipient)
+            actions.append(.askRoute(recipient))
+        } else {
+            accept(recipient)
+        }
+    }
+
+    mutating func accept(_ recipient: Address) {
+        guard case .mail(let transaction) = state else { return }
+        transaction.add(recipient)
+        reply(.recipientOk)
+    }
+
+    /// The address of a path, or nil when it was refused.
+    mutating func address(_ path: [UInt8], isUTF8 mayBeUTF8: Bool) -> Address? {
+        let bytes = policy.withLocalHost(path)
+        guard bytes.count <= limits.address, let address = Address(bytes) else {
+            refuse(.syntaxError)
+            return nil
+        }
+        guard profile.isStrict else { return address }
+        if let domain = address.domain, domain.isEmpty || domain.count > limits.domain {
+            refuse(.syntaxError)
+            return nil
+        }
+        if !address.isASCII, !mayBeUTF8 || !isUTF8(bytes) {
+            refuse(mayBeUTF8 ? .syntaxError : .needsSMTPUTF8)
+            return nil
+        }
+        return address
+    }
+}
