@@ -1,6 +1,5 @@
 // swift-tools-version: 6.2
 // One line a target. The floor is the folder; the order here is the order of design: a target depends only on floors below its own.
-import Foundation
 import PackageDescription
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableUpcomingFeature("InternalImportsByDefault")]
@@ -27,7 +26,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
 
-let planned: [Target] = [
+let package = Package(
+    name: "martlet",
+    dependencies: [.package(url: "https://github.com/apple/swift-nio", from: "2.100.0")],
+    targets: [
         // Ground: bytes and the operating system.
         shim("CBytes"),
         shim("CPosix"),
@@ -94,20 +96,5 @@ let planned: [Target] = [
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix"]),
         tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "MessageHeader", "Posix", "QmailCommands"]),
         tests("SupervisorTests", ["RoleContext", "Supervisor"]),
-]
-
-// While the rooms are being built: only those whose folder is there.
-func exists(_ path: String?) -> Bool { FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + (path ?? "")) }
-let present = Set(planned.filter { exists($0.path) }.map(\.name))
-for target in planned {
-    target.dependencies.removeAll { dependency in
-        if case .byNameItem(let name, _) = dependency { return !present.contains(name) }
-        return false
-    }
-}
-
-let package = Package(
-    name: "martlet",
-    dependencies: [.package(url: "https://github.com/apple/swift-nio", from: "2.100.0")],
-    targets: planned.filter { present.contains($0.name) }
+    ]
 )
