@@ -186,7 +186,7 @@ def test_large_messages_arrive_whole(shared):
     """Past 1 MiB a message has a file of its own in the queue."""
     word = marked()
     line = b"0123456789" * 7 + b"\r\n"
-    content = word.encode() + b"\r\n" + line * 100_000
+    content = word.encode() + b"\r\n\r\n" + line * 100_000
     with Dialogue(shared.address) as client:
         client.envelope(SENDER, ALICE)
         client.say("DATA")
@@ -482,7 +482,7 @@ def test_a_bad_rule_is_said_once_and_changes_nothing(server):
     mail, recipient = f"MAIL FROM:<{SENDER}>", "RCPT TO:<x@far.example>"
     server.control("smtprules", '# ours\n127.:allow,RELAYCLIENT=""')
     assert answers_to(server, mail, recipient)[2] == "250 2.1.5 ok"
-    server.control("smtprules", "# ours\n127.:allow\nnonsense\x01 here")
+    server.control("smtprules", "# ours\n127.:allow\n127.:perhaps\x01")
     for _ in range(3):
         assert answers_to(server, mail, recipient)[2] == "250 2.1.5 ok"
     line = server.wait_for_log(r"^.*smtprules line 3: .*$")[0]
@@ -495,26 +495,37 @@ def test_a_bad_rule_is_said_once_and_changes_nothing(server):
 # When the rest of the system is not there
 
 
-def test_a_queue_that_is_down_costs_a_message_not_the_session(server):
+def test_mail_waits_for_a_queue_that_comes_back(server):
+    """martletd holds the queue's socket, so that a restart is a pause."""
     with Dialogue(server.address) as client:
         client.envelope(SENDER, ALICE)
-        os.kill(server.pid("queue"), signal.SIGKILL)
-        # The supervisor starts it again after a second at the earliest.
-        time.sleep(0.2)
-        assert client.say("DATA") == "451 4.3.0 qqt failure (#4.3.0)"
+        server.kill("queue")
+        assert client.say("DATA")[:3] in ("354", "451")
+        answer = client.say("during the restart\r\n.")
+        # 451 when DATA came before smtpd had noticed: then the connection it was to go through was dead.
+        assert OK.fullmatch(answer) or answer.startswith(("451 4.3.0 ", "502 ")), answer
+        client.envelope(SENDER, ALICE)
+        assert client.say("DATA").startswith("354 ")
+        assert OK.fullmatch(client.say("after it\r\n."))
+    server.wait_for_messages("alice", 1)
 
-        def is_back():
+
+def test_a_queue_that_is_down_costs_a_message_not_the_session(server):
+    (server.home / "run/inject/socket").unlink()
+    server.kill("queue")
+
+    def data():
+        with Dialogue(server.address) as client:
             client.envelope(SENDER, ALICE)
             answer = client.say("DATA")
-            assert answer[:3] in ("354", "451")
-            return answer[:3] == "354"
+            if answer.startswith("354 "):
+                client.say(".")
+                return None
+            client.envelope(SENDER, ALICE)
+            client.write("BDAT 5 LAST\r\nhello")
+            return [answer, client.reply(), client.say("NOOP")]
 
-        end = time.monotonic() + 30
-        while not is_back():
-            assert time.monotonic() < end
-            time.sleep(0.2)
-        assert OK.fullmatch(client.say("after\r\n."))
-    server.wait_for_messages("alice", 1)
+    assert wait_until(data, "nothing is refused") == ["451 4.3.0 qqt failure (#4.3.0)", "451 4.3.0 qqt failure (#4.3.0)", "250 2.0.0 ok"]
 
 
 def test_a_queue_that_dies_with_a_message(server):
