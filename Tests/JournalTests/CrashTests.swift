@@ -22,6 +22,7 @@ import Testing
                 if random.chance(2, in: 3) { manners.powerFor = Int.random(in: 1...120, using: &random) }
                 if random.chance(1, in: 3) { manners.syncFailures = 300 }
                 if random.chance(1, in: 3) { manners.writeFailures = 200 }
+                if random.chance(1, in: 3) { manners.readFailures = 500 }
                 disk.set(manners)
                 work.run(steps: 60)
                 try recover(&work, random.chance(2, in: 3), &random)

@@ -12,6 +12,14 @@ package enum RecoveryFinding: Equatable, Sendable, CustomStringConvertible {
     /// A batch whose head checks and yet holds no records: a defect of this program, or of an older one.
     case unreadableBatch(segment: UInt64, sequence: UInt64)
 
+    /// Whether acknowledged mail may be concerned.
+    package var isCorruption: Bool {
+        switch self {
+        case .corruption, .missingSegment, .unreadableBatch: true
+        case .unsyncedTail, .unknownFile: false
+        }
+    }
+
     package var description: String {
         switch self {
         case .corruption(let segment, let sequences, let kept):
