@@ -30,9 +30,29 @@ struct BounceMaker {
                 content += Array("(The queue could not read the message.)\n".utf8)
             }
             content += bounce.suffix()
-            completion(
-                QueueManager.Incoming(
-                    id: id, qp: id, uid: getuid(), sender: bounce.sender, recipients: [bounce.recipient], content: .bytes(content)))
+            place(content, id) { content in
+                completion(
+                    QueueManager.Incoming(
+                        id: id, qp: id, uid: getuid(), sender: bounce.sender, recipients: [bounce.recipient], content: content))
+            }
+        }
+    }
+
+    /// How long a full disk is waited for.
+    private static let pauseSeconds = 5.0
+
+    /// A bounce is mail like any other: a large one goes to a file of its own, as a batch must fit one segment. It is owed, so it is tried until it stands.
+    private func place(_ content: [UInt8], _ id: UInt64, _ completion: @escaping (QueueManager.Incoming.Content) -> Void) {
+        guard content.count > queue.maxInlineBytes else { return completion(.bytes(content)) }
+        let file = queue.files.begin(id)
+        queue.files.append(content, to: file) {}
+        queue.files.finish(file) { result in
+            switch result {
+            case .success(let reference): completion(.stored(reference))
+            case .failure(let error):
+                log("queue: warning: bounce \(id) could not be kept, trying again: \(error)")
+                queue.loop.after(seconds: Self.pauseSeconds) { place(content, id, completion) }
+            }
         }
     }
 

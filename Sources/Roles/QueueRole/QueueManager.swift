@@ -49,6 +49,8 @@ final class QueueManager {
     private let identities: Identities
     var rewriting: AddressRewriting
     private(set) var index: QueueIndex
+    /// Messages whose bounce is being made. The passes of both channels may end meanwhile, and each says that all recipients have.
+    private var ending: Set<UInt64> = []
     private var cleaner: Cleaner
     private var cleaningSteps = 0
     private var cleaningWaits = false
@@ -85,6 +87,9 @@ final class QueueManager {
         }
         clean()
     }
+
+    /// A content larger than this goes to a file of its own: with the largest envelope, too, the rest fits a segment.
+    var maxInlineBytes: Int { min(1 << 20, store.parameters.segmentSize / 8) }
 
     // MARK: Acceptance
 
@@ -190,7 +195,7 @@ final class QueueManager {
     // MARK: The end of a message
 
     private func finish(_ id: UInt64) {
-        guard let message = index[id] else { return }
+        guard let message = index[id], ending.insert(id).inserted else { return }
         guard !message.record.failures.isEmpty else { return end(message, bounce: nil) }
         if message.record.sender == Address.doubleBounce.bytes {
             lines.line("triple bounce: discarding bounce/\(id)")
@@ -204,6 +209,7 @@ final class QueueManager {
         let isFile = if case .file = message.record.content { true } else { false }
         let bounce = incoming.map(record(of:))
         index.apply(.finish(id: id, bounce: incoming?.id ?? 0))
+        ending.remove(id)
         handles.forget(id)
         if incoming == nil { lines.endOfMessage(id) }
         let entry = JournalEntry.finish(id: id, bounce: bounce?.0, bounceContent: bounce?.content ?? [])
