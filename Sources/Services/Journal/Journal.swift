@@ -58,7 +58,8 @@ package final class Journal {
         var lastID: UInt64 = 0
         var lastNumber: UInt64 = 0
         var epoch: UInt64 = 0
-        var voids: [JournalRecord] = []
+        /// The highest sequence known to be synced.
+        var mark: UInt64 = 0
     }
 
     init(
@@ -71,11 +72,11 @@ package final class Journal {
         self.random = random
         segments = start.segments
         sequence = start.lastSequence
-        synced = start.lastSequence
+        synced = start.mark
         lastID = start.lastID
         lastNumber = start.lastNumber
         epoch = start.epoch + 1
-        voids = start.voids
+        voids = []
     }
 
     /// The largest head and contents one batch can take.
@@ -157,6 +158,13 @@ package final class Journal {
                 retire()
             }
         }
+    }
+
+    /// Begins a fresh segment whose first batch declares `records` void; durable when this returns. All written before is synced.
+    func startSegment(declaring records: [JournalRecord]) throws(Failure) {
+        voids += records
+        try openSegment()
+        try sync()
     }
 
     private func retire() {
