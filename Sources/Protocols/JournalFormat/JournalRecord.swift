@@ -91,6 +91,9 @@ package struct FailureTexts: Equatable, Sendable {
 }
 
 /// One fact in the log.
+///
+/// Module `JournalFormat` is the bytes on disk as values (docs/queue.md); it must not know files or the order of writes. What was not written under
+/// a segment's salt is never taken for a batch of it.
 package enum JournalRecord: Equatable, Sendable {
     /// A new message.
     case accept(MessageRecord)

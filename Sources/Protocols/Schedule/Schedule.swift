@@ -5,6 +5,9 @@ package import Addresses
 /// A message is a *job* on each channel it has recipients on. A job that is due opens a *pass*: one walk through its recipients, each tried once.
 /// Open passes take turns, one delivery each, so that a list of a million never delays a personal mail. When a pass has walked through and all its
 /// deliveries have ended, the owner says when the job is due again.
+///
+/// It must not know what a message is: ids, cursors and destinations are its whole world. What holds: no limit is exceeded, and a recipient is
+/// tried once in a pass.
 package struct Schedule {
     package struct Limits: Equatable, Sendable {
         /// Deliveries at a time; 0 holds the channel.

@@ -13,8 +13,6 @@ final class BounceMaker {
     private unowned let queue: QueueManager
     private let thread: WorkThread
 
-    /// A bounce larger than this goes to a content file, as any message does.
-    private var spillBytes: Int { min(1 << 20, queue.store.parameters.segmentSize / 8) }
     /// Above so many failures the sender is told in qmail's format, which names each address once.
     private static let reportLimit = 10_000
     private static let readAttempts = 5
@@ -58,13 +56,21 @@ final class BounceMaker {
         }
     }
 
+    /// How long a full disk is waited for.
+    private static let storePauseSeconds = 5.0
+
+    /// A bounce is owed: when there is no room for a large one, it is tried until there is.
     private func store(_ content: [UInt8], _ id: UInt64, _ completion: @escaping (QueueManager.Incoming.Content) -> Void) {
-        guard content.count > spillBytes else { return completion(.bytes(content)) }
+        guard content.count > queue.maxInlineBytes else { return completion(.bytes(content)) }
         let file = queue.files.begin(id)
         queue.files.append(content, to: file) {}
-        queue.files.finish(file) { result in
-            // Without room for a file the log may still have some.
-            if case .success(let reference) = result { completion(.stored(reference)) } else { completion(.bytes(content)) }
+        queue.files.finish(file) { [self] result in
+            switch result {
+            case .success(let reference): completion(.stored(reference))
+            case .failure(let error):
+                log("queue: warning: bounce \(id) could not be kept, trying again: \(error)")
+                queue.loop.after(seconds: Self.storePauseSeconds) { [self] in store(content, id, completion) }
+            }
         }
     }
 

@@ -78,6 +78,9 @@ final class QueueManager {
 
     func takeID() -> UInt64 { store.takeID() }
 
+    /// A content larger than this goes to a file of its own: with the largest envelope, too, the rest fits a segment.
+    var maxInlineBytes: Int { min(1 << 20, store.parameters.segmentSize / 8) }
+
     /// Envelopes larger than this do not fit the log.
     var maxEnvelopeBytes: Int { store.parameters.segmentSize / 4 * 3 }
 

@@ -9,7 +9,10 @@ private import Routing
 private import Storage
 
 /// Role queue: keeps accepted mail safe and sees to it that each recipient ends: delivered, or bounced. It alone touches `queue/`; of a message it looks
-/// at nothing but its size.
+/// at nothing but its size, and for a bounce at the end of its header.
+///
+/// It must not know homes, hosts or the network: who delivers is told an address and handed one message. What holds: a client hears "accepted" only
+/// after the sync; every recipient ends once; a delivery process that dies has deferred what it was given; a log that cannot be written ends the process.
 package enum QueueRole {
     /// Deliveries under way at SIGTERM have this long to report; what has not is delivered again after the next start.
     static let stopSeconds = 12.0

@@ -1,6 +1,7 @@
 package import JournalFormat
 
-/// One message that lives in the queue. What costs memory: this object, the sender, and the packed recipients: about 250 bytes and the addresses.
+/// One message that lives in the queue. What costs memory: this object, the sender, and the packed recipients; with what schedule
+/// and cleaner keep about 340 bytes and the addresses (docs/queue.md).
 package final class QueuedMessage {
     package var record: MessageRecord
     /// Where its latest accept or carry stands.
