@@ -18,15 +18,15 @@ PROBE_SYNCS = 300
 
 
 def file_system(directory):
-    """Kind and mount options, in words."""
-    found = subprocess.run(["findmnt", "-no", "SOURCE,FSTYPE,OPTIONS", "-T", directory], capture_output=True, text=True).stdout.split()
-    if len(found) != 3:
+    """Its kind, in words."""
+    found = subprocess.run(["findmnt", "-no", "SOURCE,FSTYPE", "-T", directory], capture_output=True, text=True).stdout.split()
+    if len(found) != 2:
         return "a file system of unknown kind"
-    source, kind, options = found
+    source, kind = found
     if kind == "ext4":
         # The kernel keeps a folder of statistics for each journal.
         kind += " with a journal" if list(pathlib.Path("/proc/fs/jbd2").glob(f"{os.path.basename(source)}-*")) else " without a journal"
-    return f"{kind} on {source} ({options})"
+    return f"{kind} on {source}"
 
 
 def syncs_a_second(directory):
@@ -58,7 +58,7 @@ class NoImage(Exception):
 
 @contextlib.contextmanager
 def journaled_image(directory):
-    """Mounts a new ext4 that lives in a file below `directory`; its path. Nobody else sees the mount, and whatever ends this process, nothing of it stays."""
+    """Mounts a new ext4 that lives in a file below `directory`; its path. Nobody else sees the mount, and nothing of it outlives this process."""
     if free_bytes(directory) < IMAGE_BYTES + (1 << 30):
         raise NoImage(f"needs {(IMAGE_BYTES + (1 << 30)) / 1e9:.0f} GB of disk, {free_bytes(directory) / 1e9:.0f} GB are free")
     image, mount = directory / "ext4.image", directory / "ext4"

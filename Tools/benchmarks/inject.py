@@ -39,7 +39,7 @@ class Injector:
     def __init__(self, home, limit):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(limit)
-        self.socket.connect(str(home / "run/inject"))
+        self.socket.connect(str(home / "run/inject/socket"))
         self.received = bytearray()
 
     def __enter__(self):

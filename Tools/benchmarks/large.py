@@ -70,9 +70,9 @@ class ManyMessages(Measurement):
         self.cold = f"start to first delivery, {many}, nothing cached"
         self.cached = f"start to first delivery, {many}, all cached"
         self.figures = [
-            Figure(self.empty, "/s", True), Figure(self.full, "/s", True), Figure(self.share, "%", True, "at least 80 %"), Figure(self.filling, "/s", True),
-            Figure(self.memory, "bytes"), Figure(self.memory_again, "bytes"), Figure(self.cold, "s", False, "under 10 s"),
-            Figure(self.cached, "s", False, "under 10 s")]
+            Figure(self.empty, "/s", True), Figure(self.full, "/s", True), Figure(self.share, "%", True, "at least 80 %"),
+            Figure(self.filling, "/s", True), Figure(self.memory, "bytes"), Figure(self.memory_again, "bytes"),
+            Figure(self.cold, "s", False, "under 10 s"), Figure(self.cached, "s", False, "under 10 s")]
 
     def take(self, kind, programs, progress):
         to = f"alice@{martlet.HOST}"
@@ -89,8 +89,9 @@ class ManyMessages(Measurement):
             progress("starting again")
             cold, cached = restarts(server, server.arrived)
             each_again = memory({server.server.pid("queue")}) / self.count
-            return {self.empty: empty, self.full: full, self.share: 100 * full / empty, self.filling: filling, self.memory: each,
-                    self.memory_again: each_again, self.cold: cold, self.cached: cached}
+            return {
+                self.empty: empty, self.full: full, self.share: 100 * full / empty, self.filling: filling, self.memory: each,
+                self.memory_again: each_again, self.cold: cold, self.cached: cached}
 
 
 class LargeList(Measurement):
@@ -104,8 +105,9 @@ class LargeList(Measurement):
         self.memory = f"{many}: memory of the queue process, each recipient"
         self.cold = f"{many}: start to first delivery, nothing cached"
         self.cached = f"{many}: start to first delivery, all cached"
-        self.figures = [Figure(self.taken, "s"), Figure(self.memory, "bytes"), Figure(self.cold, "s", False, "under 10 s"),
-                        Figure(self.cached, "s", False, "under 10 s")]
+        self.figures = [
+            Figure(self.taken, "s"), Figure(self.memory, "bytes"), Figure(self.cold, "s", False, "under 10 s"),
+            Figure(self.cached, "s", False, "under 10 s")]
 
     def take(self, kind, programs, progress):
         with contextlib.closing(Sink()) as sink, running(kind, programs, sink.port, hold=True) as server:

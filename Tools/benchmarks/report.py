@@ -27,7 +27,8 @@ class Row:
 
     def cells(self):
         ratio = "" if self.ratio is None else f"{self.ratio:.1f}x"
-        return [self.figure.title, text(self.median("Martlet"), self.figure.unit), text(self.median("Postfix"), self.figure.unit), ratio, self.figure.aim]
+        medians = [text(self.median(name), self.figure.unit) for name in ("Martlet", "Postfix")]
+        return [self.figure.title, *medians, ratio, self.figure.aim]
 
 
 def text(value, unit):
@@ -75,7 +76,8 @@ class Report:
             {"disk": title, "title": row.figure.title, "unit": row.figure.unit, "moreIsBetter": row.figure.more_is_better, "aim": row.figure.aim,
              "values": row.values, "ratio": row.ratio}
             for title, rows in self.tables for row in rows]
-        return json.dumps({"notes": self.notes, "runs": self.runs, "loadDivisor": self.scale, "rows": rows, "failures": self.failures}, indent=1) + "\n"
+        whole = {"notes": self.notes, "runs": self.runs, "loadDivisor": self.scale, "rows": rows, "failures": self.failures}
+        return json.dumps(whole, indent=1) + "\n"
 
     def markdown(self):
         lines = ["<!-- Written by Tools/bench --markdown; change that, not this. -->", ""]
