@@ -176,8 +176,8 @@ class Martlet:
         self._seen |= below(self.supervisor.pid)
         os.kill(self.supervisor.pid, number)
 
-    def clean(self):
-        """Ends what is left, by number, and removes the home."""
+    def end(self):
+        """Ends what is left, by number."""
         if self.supervisor:
             left = self._seen | below(self.supervisor.pid)
             self.supervisor.kill()
@@ -187,6 +187,10 @@ class Martlet:
                 with contextlib.suppress(OSError):
                     if os.readlink(f"/proc/{pid}/exe").startswith(f"{self.programs}/"):
                         os.kill(pid, signal.SIGKILL)
+
+    def clean(self):
+        """Ends what is left and removes the home."""
+        self.end()
         shutil.rmtree(self.home, ignore_errors=True)
 
     # Processes
