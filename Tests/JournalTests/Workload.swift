@@ -83,6 +83,13 @@ struct Workload {
         }
     }
 
+    /// As at SIGTERM.
+    mutating func stopOrderly() {
+        var entries: [(UInt64, JournalEntry)] = []
+        entries.append((token { _, _ in }, .stop))
+        commit(entries, sync: true)
+    }
+
     private mutating func commit(_ entries: [(token: UInt64, entry: JournalEntry)], sync: Bool? = nil) {
         let answers = writer.commit(entries, sync: sync ?? random.chance(1, in: 3))
         // After power went, what the program believes reaches nobody.

@@ -255,6 +255,9 @@ final class QueueManager {
 
     // MARK: Cleaning
 
+    /// The last entry of an orderly stop.
+    func closeLog() { store.submit(.stop, under: store.lease) { _ in } }
+
     /// Nothing is cleaned while the process is ending.
     func stopCleaning() { cleaningWaits = true }
 

@@ -45,6 +45,7 @@ private final class QueueProcess {
     private var listeners: [Listener] = []
     private var exitCode: Int32?
     private var stopDeadline: UInt64 = 0
+    private var hasClosedLog = false
     private var isStopping = false
 
     init(_ context: RoleContext) throws {
@@ -155,7 +156,10 @@ private final class QueueProcess {
         let late = monotonicNanoseconds() > stopDeadline
         if late || dispatcher.isIdle && inject.isIdle {
             dispatcher.storeOutcomes()
-            queue.store.syncNow()
+            if !hasClosedLog {
+                hasClosedLog = true
+                queue.closeLog()
+            }
             if !queue.store.hasUnanswered || monotonicNanoseconds() > stopDeadline + 1_000_000_000 { return stopNow(0) }
         }
         loop.after(seconds: 0.01) { [weak self] in self?.lookWhetherDone() }

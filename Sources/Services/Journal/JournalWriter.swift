@@ -14,6 +14,8 @@ package enum JournalEntry: Sendable {
     /// Nothing lives in segments up to this one any more, as far as answers up to token `known` tell. When the segments hold messages of later
     /// tokens nothing happens: the owner tries again when it knows them.
     case release(through: UInt64, known: UInt64)
+    /// The last entry of an orderly stop: everything is synced, and a batch without records says so, so that the next start has no doubts to settle.
+    case stop
 
     /// New mail is refused when room is short or the disk fails; all else is owed to mail accepted before.
     package var isNewMail: Bool { if case .accept = self { true } else { false } }
@@ -23,6 +25,7 @@ package enum JournalEntry: Sendable {
         switch self {
         case .accept: true
         case .finish(_, let bounce, _): bounce != nil
+        case .stop: true
         case .carry, .records, .release: false
         }
     }
@@ -115,6 +118,12 @@ package final class JournalWriter {
                 try release(through: number, known: known)
                 answers.append((first.token, .durable(nil)))
                 waiting.removeFirst()
+            } else if case .stop = first.entry {
+                try syncAll()
+                var marker = Batch()
+                _ = try journal.write(&marker)
+                answers.append((first.token, .durable(nil)))
+                waiting.removeFirst()
             } else {
                 try writeOneBatch()
             }
@@ -196,7 +205,7 @@ package final class JournalWriter {
         var taken = 0
         while taken < waiting.count, batch.length < Self.batchBytes {
             let item = waiting[taken]
-            if case .release = item.entry { break }
+            if item.entry.isOrder { break }
             let length = item.entry.length
             if item.entry.isNewMail, length > journal.batchCapacity || !journal.hasRoomForMail(batch.length + length) {
                 answers.append((item.token, .refused(.noRoom)))
@@ -240,7 +249,7 @@ package final class JournalWriter {
                 return nil
             }
             return (batch.append(bounce, carried: false, content: content), content.count, false)
-        case .release: break
+        case .release, .stop: break
         }
         return nil
     }
@@ -292,7 +301,15 @@ extension JournalEntry {
         switch self {
         case .accept(let message, _), .carry(let message): message
         case .finish(_, let bounce, _): bounce
-        case .records, .release: nil
+        case .records, .release, .stop: nil
+        }
+    }
+
+    /// Something to do rather than to write.
+    fileprivate var isOrder: Bool {
+        switch self {
+        case .release, .stop: true
+        case .accept, .carry, .records, .finish: false
         }
     }
 
@@ -307,7 +324,7 @@ extension JournalEntry {
                 return sum + 32
             }
         case .finish(_, let bounce, let content): 32 + (bounce?.logBytes ?? 0) + content.count
-        case .release: 0
+        case .release, .stop: 0
         }
     }
 }

@@ -7,14 +7,17 @@ struct RecoveredTail {
     private var touched: Set<UInt64> = []
     private var finished: [(id: UInt64, bounce: UInt64)] = []
 
-    var isEmpty: Bool { touched.isEmpty && finished.isEmpty }
+    /// Voids were obeyed that may not be durable: they must be declared again.
+    private var hasVoids = false
+
+    var isEmpty: Bool { touched.isEmpty && finished.isEmpty && !hasVoids }
 
     mutating func note(_ record: JournalRecord) {
         switch record {
         case .accept(let message), .carry(let message): touched.insert(message.id)
         case .outcome(let id, _, _, _), .retry(let id, _, _): touched.insert(id)
         case .finish(let id, let bounce): finished.append((id, bounce))
-        case .void: break
+        case .void: hasVoids = true
         }
     }
 
