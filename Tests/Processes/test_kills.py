@@ -267,7 +267,7 @@ def test_the_ledger_notices(home, sink):
     prepare(home, sink)
     ledger = Ledger()
     body = b"Subject: 0-1\n\nhello\n"
-    home.send("s@x.example", "alice", body)
+    home.send("s@x.example", "alice", body.decode())
     home.wait_for_messages("alice", 1)
     ledger.note(ledger.accepted, "0-1", body, [f"alice@{HOST}"])
     assert judge(ledger, home, sink, set()) == (1, 0, 0)
