@@ -194,10 +194,10 @@ class Martlet:
 
     def clean(self):
         """Ends what is left, by number, and removes the home."""
-        self.clean_processes()
+        self.end()
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def clean_processes(self):
+    def end(self):
         """Ends what is left, by number."""
         if self.supervisor:
             left = self._seen | below(self.supervisor.pid)

@@ -75,7 +75,7 @@ def small_disk(home, *options, image_megabytes=None):
         home._give(queue)
         yield queue
     finally:
-        home.clean_processes()
+        home.end()
         subprocess.run(["umount", queue], check=True, timeout=60)
 
 
@@ -162,7 +162,7 @@ def test_a_maildir_on_a_full_disk_defers(home):
         home.send_signal(signal.SIGALRM)
         wait_until(lambda: words(home) == [1], home.log)
     finally:
-        home.clean_processes()
+        home.end()
         subprocess.run(["umount", mailbox.parent], check=True, timeout=60)
 
 
