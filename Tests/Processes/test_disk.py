@@ -1,5 +1,5 @@
-"""What goes wrong below the queue, and on its sockets: a full disk, no inodes, damage, failing syncs, peers that talk nonsense. What was accepted is safe,
-what cannot be kept is refused, deliveries go on, and all mends itself when the cause is gone."""
+"""What goes wrong below the queue, and on its sockets: a full disk, no inodes, damage, failing syncs, peers that talk nonsense. What was accepted is
+safe, what cannot be kept is refused, deliveries go on, and all mends itself when the cause is gone."""
 
 import contextlib
 import os
@@ -112,7 +112,7 @@ def test_a_full_disk_refuses_and_drains(home, kind, size):
             while True:
                 file.write(b"\1" * 4096)
         home.start()
-        wait_until(lambda: len(home.messages("alice")) >= len(accepted), lambda: f"{len(home.messages('alice'))} of {len(accepted)}\n{home.log()[-3000:]}")
+        home.wait_for_messages("alice", len(accepted))
         assert words(home) == accepted
         ballast.unlink()
         # And it takes mail again without being told.
