@@ -512,6 +512,8 @@ def test_mail_waits_for_a_queue_that_comes_back(server):
 
 
 def test_a_queue_that_is_down_costs_a_message_not_the_session(server):
+    # Until the queue has taken smtpd's first connection, that one would only wait for the next queue.
+    server.send(SENDER, "alice", "hello")
     (server.home / "run/inject/socket").unlink()
     server.kill("queue")
 
