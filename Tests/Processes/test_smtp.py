@@ -501,14 +501,19 @@ def test_mail_waits_for_a_queue_that_comes_back(server):
     with Dialogue(server.address) as client:
         client.envelope(SENDER, ALICE)
         server.kill("queue")
-        assert client.say("DATA")[:3] in ("354", "451")
-        answer = client.say("during the restart\r\n.")
-        # 451 when DATA came before smtpd had noticed: then the connection it was to go through was dead.
-        assert OK.fullmatch(answer) or answer.startswith(("451 4.3.0 ", "502 ")), answer
-        client.envelope(SENDER, ALICE)
-        assert client.say("DATA").startswith("354 ")
-        assert OK.fullmatch(client.say("after it\r\n."))
+        answer = client.say("DATA")
+        # 451 in the moment in which smtpd has no connection, and for what went into the one that died.
+        if answer.startswith("354 "):
+            answer = client.say("during the restart\r\n.")
+        assert OK.fullmatch(answer) or answer.startswith("451 4.3.0 "), answer
+        wait_until(lambda: OK.fullmatch(said_after_restart(client)), "the session takes no more mail")
     server.wait_for_messages("alice", 1)
+
+
+def said_after_restart(client):
+    client.envelope(SENDER, ALICE)
+    answer = client.say("DATA")
+    return client.say("after it\r\n.") if answer.startswith("354 ") else answer
 
 
 def test_a_queue_that_is_down_costs_a_message_not_the_session(server):
@@ -532,6 +537,9 @@ def test_a_queue_that_is_down_costs_a_message_not_the_session(server):
 
 
 def test_a_queue_that_dies_with_a_message(server):
+    # Until the queue has taken smtpd's first connection, all that went into it waits for the next queue.
+    server.send(SENDER, "alice", "hello")
+    server.wait_for_messages("alice", 1)
     with Dialogue(server.address) as client:
         client.envelope(SENDER, ALICE)
         client.say("DATA")
@@ -541,7 +549,7 @@ def test_a_queue_that_dies_with_a_message(server):
         client.write("\r\n.\r\n")
         assert client.reply().startswith("451 4.3.0 ")
         assert client.say("NOOP") == "250 2.0.0 ok"
-    assert server.messages("alice") == []
+    assert len(server.messages("alice")) == 1
 
 
 def test_a_route_that_is_down_lets_mail_in(server):
