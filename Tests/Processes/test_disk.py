@@ -75,7 +75,7 @@ def small_disk(home, *options, image_megabytes=None):
         yield queue
     finally:
         home.end()
-        subprocess.run(["umount", queue], check=True, timeout=60)
+        subprocess.run(["umount", "--lazy", queue], check=True, timeout=60)
 
 
 def fill_until_refused(server, size, limit=2000):
@@ -162,7 +162,7 @@ def test_a_maildir_on_a_full_disk_defers(home):
         wait_until(lambda: words(home) == [1], home.log)
     finally:
         home.end()
-        subprocess.run(["umount", mailbox.parent], check=True, timeout=60)
+        subprocess.run(["umount", "--lazy", mailbox.parent], check=True, timeout=60)
 
 
 # Damage
