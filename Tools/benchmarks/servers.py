@@ -178,14 +178,17 @@ class PostfixServer:
         self.inbox = self.directory / "mail/alice/Maildir/new"
         (self.directory / "etc/main.cf").write_text(self._main(sink_port, hold, sessions))
         (self.directory / "etc/master.cf").write_text(self._master())
-        self._postfix("start")
         try:
+            self._postfix("start")
             martlet.wait_until(lambda: listens(self.port), "Postfix does not listen")
-            self.pid = int((self.directory / "queue/pid/master.pid").read_text())
+            self.pid = self._master_pid()
             settle(self.pid)
         except BaseException:
-            self._postfix("abort")
+            self.close()
             raise
+
+    def _master_pid(self):
+        return int((self.directory / "queue/pid/master.pid").read_text())
 
     def _main(self, sink_port, hold, sessions):
         uid, gid = martlet.account()
@@ -252,7 +255,10 @@ maillog_file_prefixes = {self.directory}
 
     def close(self):
         """Files stay until all is measured, as Martlet's."""
-        pids = family(self.pid)
+        pids = set()
+        # None, if it was interrupted before it ran.
+        with contextlib.suppress(OSError, ValueError):
+            pids = family(self._master_pid())
         self._postfix("abort")
         with contextlib.suppress(martlet.TooLong):
             martlet.wait_until(lambda: not any(map(martlet.is_running, pids)), "Postfix does not end")
