@@ -9,10 +9,12 @@ struct RoleContextTests {
     @Test func whatTheSupervisorGivesARoleArrives() throws {
         let names = ["127.0.0.1:25", "[::1]:25", "unix:/a b,c"]
         let given = RoleContext(
-            role: "smtpd", worker: 3, sockets: names.enumerated().map { (name: $1, descriptor: Int32(20 + $0)) }, accounts: accounts)
+            role: "smtpd", worker: 3, workers: 4, sockets: names.enumerated().map { (name: $1, descriptor: Int32(20 + $0)) },
+            accounts: accounts)
         let got = try #require(RoleContext(arguments: given.arguments[...], accountsText: given.accountsText))
         #expect(got.role == "smtpd")
         #expect(got.worker == 3)
+        #expect(got.workers == 4)
         // The numbers are the role's own, in the order of the names.
         #expect(got.sockets.map(\.name) == names)
         #expect(got.sockets.map(\.descriptor) == [3, 4, 5])

@@ -17,9 +17,7 @@ final class InjectDoor {
     /// Bytes of all messages in memory that are not stored yet.
     private var held = 0
 
-    /// A message larger than this goes to a file of its own.
-    private static let spillBytes = 1 << 20
-    /// When all messages together hold more than this, they spill earlier …
+    /// When all messages together hold more than this, they go to files of their own earlier …
     private static let heldBudget = 256 << 20
     private static let spillBytesWhenFull = 1 << 16
     /// … and a client whose messages wait for the disk with more than this is not read from.
@@ -128,7 +126,7 @@ final class InjectDoor {
         guard stream.refusal == nil else { return }
         stream.content.append(contentsOf: bytes)
         held += bytes.count
-        let limit = held > Self.heldBudget ? Self.spillBytesWhenFull : Self.spillBytes
+        let limit = held > Self.heldBudget ? Self.spillBytesWhenFull : queue.maxInlineBytes
         if stream.content.count > limit || stream.file != nil { spill(stream, peer) }
     }
 

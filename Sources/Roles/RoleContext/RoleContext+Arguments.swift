@@ -14,7 +14,7 @@ extension RoleContext {
 
     /// Behind the program's name.
     package var arguments: [String] {
-        ["--role", role, "--worker", String(worker)] + sockets.flatMap { ["--socket", $0.name] }
+        ["--role", role, "--worker", String(worker), "--workers", String(workers)] + sockets.flatMap { ["--socket", $0.name] }
     }
 
     /// `name:uid:gid`, a blank between them; nil in an unprivileged install.
@@ -32,6 +32,7 @@ extension RoleContext {
     package init?(arguments: ArraySlice<String>, accountsText: String?) {
         var role: String?
         var worker: Int?
+        var workers = 1
         var names: [String] = []
         var rest = arguments
         while let option = rest.popFirst() {
@@ -39,6 +40,9 @@ extension RoleContext {
             switch option {
             case "--role": role = value
             case "--worker": worker = parseDecimal(Array(value.utf8), maxDigits: 4).map(Int.init)
+            case "--workers":
+                guard let count = parseDecimal(Array(value.utf8), maxDigits: 4), count > 0 else { return nil }
+                workers = Int(count)
             case "--socket": names.append(value)
             default: return nil
             }
@@ -46,7 +50,7 @@ extension RoleContext {
         guard let role, let worker else { return nil }
         let sockets = names.enumerated().map { (name: $1, descriptor: Self.firstSocket + Int32($0)) }
         guard let accounts = accountsText.map(Accounts.init(text:)) ?? .unprivileged(uid: geteuid(), gid: getegid()) else { return nil }
-        self.init(role: role, worker: worker, sockets: sockets, accounts: accounts)
+        self.init(role: role, worker: worker, workers: workers, sockets: sockets, accounts: accounts)
     }
 }
 

@@ -43,7 +43,8 @@ struct Workshop {
             path: "\(programs)/martletd", arguments: [], environment: [], descriptors: [hangUp, STDERR_FILENO, STDERR_FILENO],
             identity: identity(plan), descriptorLimit: descriptorLimit)
         let sockets = self.sockets(plan)
-        let context = RoleContext(role: plan.name, worker: worker, sockets: sockets, accounts: accounts)
+        let context = RoleContext(
+            role: plan.name, worker: worker, workers: plan.takesMail ? smtpWorkers : 1, sockets: sockets, accounts: accounts)
         launch.environment = Launch.environment(changing: ["QMAILHOME": home.path, RoleContext.accountsVariable: context.accountsText])
         switch plan.program {
         case .martletd:

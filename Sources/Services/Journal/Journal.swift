@@ -23,6 +23,8 @@ package final class Journal {
     }
 
     package enum Failure: Error, Equatable {
+        /// Larger than a segment can hold.
+        case tooLarge
         /// No free segment: the disk is full, or the next one is still being prepared.
         case noRoom
         /// The sync that was to cover it failed, and all that it covered was declared void.
@@ -58,7 +60,8 @@ package final class Journal {
         var lastID: UInt64 = 0
         var lastNumber: UInt64 = 0
         var epoch: UInt64 = 0
-        var voids: [JournalRecord] = []
+        /// The highest sequence known to be synced.
+        var mark: UInt64 = 0
     }
 
     init(
@@ -71,11 +74,11 @@ package final class Journal {
         self.random = random
         segments = start.segments
         sequence = start.lastSequence
-        synced = start.lastSequence
+        synced = start.mark
         lastID = start.lastID
         lastNumber = start.lastNumber
         epoch = start.epoch + 1
-        voids = start.voids
+        voids = []
     }
 
     /// The largest head and contents one batch can take.
@@ -103,6 +106,7 @@ package final class Journal {
 
     /// Appends one batch. It is durable only after ``sync()``. On `.disk` the segment must be declared void: ``voidUnsynced()``.
     package func write(_ batch: inout Batch) throws(Failure) -> Place {
+        guard batch.length <= batchCapacity else { throw .tooLarge }
         if !hasRoomInSegment(batch.length) { try openSegment() }
         return try append(&batch)
     }
@@ -157,6 +161,13 @@ package final class Journal {
                 retire()
             }
         }
+    }
+
+    /// Begins a fresh segment whose first batch declares `records` void; durable when this returns. All written before is synced.
+    func startSegment(declaring records: [JournalRecord]) throws(Failure) {
+        voids += records
+        try openSegment()
+        try sync()
     }
 
     private func retire() {

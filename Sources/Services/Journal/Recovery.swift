@@ -1,32 +1,7 @@
+private import Glibc
 internal import JournalFormat
 package import Posix
 package import Storage
-
-/// What recovery found that was not as it should be. Nothing is dropped in silence.
-package enum RecoveryFinding: Equatable, Sendable, CustomStringConvertible {
-    /// Acknowledged bytes are damaged; they are kept in `kept`.
-    case corruption(segment: UInt64, sequences: ClosedRange<UInt64>, kept: String)
-    /// Batches that were being written at the crash, never acknowledged.
-    case unsyncedTail(segment: UInt64, sequences: ClosedRange<UInt64>, kept: String)
-    /// A whole segment is not there.
-    case missingSegment(UInt64)
-    /// A file that is no segment, moved away.
-    case unknownFile(String, kept: String)
-    /// A batch whose head checks and yet holds no records: a defect of this program, or of an older one.
-    case unreadableBatch(segment: UInt64, sequence: UInt64)
-
-    package var description: String {
-        switch self {
-        case .corruption(let segment, let sequences, let kept):
-            "alert: queue: segment \(segment) batches \(sequences.lowerBound) to \(sequences.upperBound) are damaged; bytes kept in \(kept)"
-        case .unsyncedTail(let segment, let sequences, let kept):
-            "warning: queue: segment \(segment) batch \(sequences.lowerBound) was cut off by the last crash and never acknowledged; bytes kept in \(kept)"
-        case .missingSegment(let number): "alert: queue: segment \(number) is missing"
-        case .unknownFile(let name, let kept): "warning: queue: \(name) is no segment; kept as \(kept)"
-        case .unreadableBatch(let segment, let sequence): "alert: queue: segment \(segment) batch \(sequence) cannot be understood"
-        }
-    }
-}
 
 extension Journal {
     /// Reads the log and makes it ready to be written. Safe to be cut off and begun again at any point.
@@ -42,19 +17,29 @@ extension Journal {
         try recovery.readAll(into: &index)
         let journal = Journal(
             storage, pool: recovery.pool, table: recovery.table, parameters: parameters, start: recovery.start, random: random)
-        if !recovery.start.voids.isEmpty { try journal.writeVoidsNow() }
+        if !recovery.wasStoppedInOrder {
+            try recovery.tail.settle(journal, &index)
+            while journal.pool.count == 0 { try journal.pool.prepare() }
+            try journal.declareVoid(recovery.voidsToDeclare)
+        }
         return (journal, recovery.findings)
     }
 
-    /// What recovery dropped must stay dropped, and be reported once.
-    private func writeVoidsNow() throws(SystemError) {
-        while pool.count == 0 { try pool.prepare() }
+    /// What recovery dropped, or wrote again elsewhere, must stay dropped, and be reported once.
+    private func declareVoid(_ records: [JournalRecord]) throws(SystemError) {
         do throws(Failure) {
-            try voidUnsynced()
+            try startSegment(declaring: records)
         } catch {
-            if case .disk(let reason) = error { throw reason }
-            throw SystemError(call: "write", subject: "queue/journal", errno: 28)
+            throw error.asSystemError
         }
+    }
+}
+
+extension Journal.Failure {
+    /// For those who can do nothing with the difference.
+    var asSystemError: SystemError {
+        if case .disk(let reason) = self { return reason }
+        return SystemError(call: "write", subject: "queue/journal", errno: ENOSPC)
     }
 }
 
@@ -66,7 +51,11 @@ private struct Recovery {
     let table = SegmentTable()
     var start = Journal.Start()
     var findings: [RecoveryFinding] = []
+    /// What stands in batches that may never have been synced.
+    var tail = RecoveredTail()
     private var voids: [UInt64: [ClosedRange<UInt64>]] = [:]
+    private var newVoids: [JournalRecord] = []
+    private var headless: [(name: String, file: any StorageFile)] = []
     private var newestWithBatches: UInt64 = 0
     /// Segments whose first batch is there and was synced.
     private var firstSynced: Set<UInt64> = []
@@ -98,8 +87,7 @@ private struct Recovery {
                 start.lastID = max(start.lastID, header.lastID)
                 start.lastSequence = max(start.lastSequence, max(header.firstSequence, 1) - 1)
             } else if try file.size() == parameters.segmentSize {
-                // Never used, or its first header was cut off by a crash: then no batch in it was ever synced.
-                pool.put(name, file)
+                headless.append((name, file))
             } else {
                 // It was being prepared at the crash.
                 try remove(name)
@@ -164,13 +152,16 @@ private struct Recovery {
 
     private mutating func setAside(_ name: String) throws(SystemError) {
         try storage.makeDirectory(Self.quarantine)
-        let kept = "\(Self.quarantine)/journal-\(name)-\(start.epoch)"
+        let taken = Set(try storage.list(Self.quarantine))
+        var number = 1
+        while taken.contains("journal-\(name)-\(number)") { number += 1 }
+        let kept = "\(Self.quarantine)/journal-\(name)-\(number)"
         try storage.rename("\(SegmentPool.folder)/\(name)", to: kept)
         findings.append(.unknownFile("\(SegmentPool.folder)/\(name)", kept: kept))
     }
 
     /// Bytes kept of one place, at most: enough to look into what happened.
-    private static let keptBytes = 1 << 20
+    private static let keptBytes = 64 << 20
 
     private func keep(_ segment: Segment, _ bytes: Range<Int>) -> String {
         let path = "\(Self.quarantine)/segment-\(segment.number)-\(bytes.lowerBound)"
@@ -178,7 +169,10 @@ private struct Recovery {
             try storage.makeDirectory(Self.quarantine)
             let content = try segment.file.read(min(bytes.count, Self.keptBytes), at: bytes.lowerBound)
             try? storage.remove(path)
-            try storage.create(path).write(content, at: 0)
+            let file = try storage.create(path)
+            try file.write(content, at: 0)
+            try file.sync()
+            try storage.syncDirectory(Self.quarantine)
             return path
         } catch {
             return "nothing (\(error))"
@@ -190,17 +184,36 @@ private struct Recovery {
     mutating func readAll(into index: inout QueueIndex) throws(SystemError) {
         try findVoids()
         findMissing()
-        var chainEnds: [UInt64] = []
+        try placeHeadless()
         for (position, segment) in start.segments.enumerated() {
-            let required = sequenceBehind(position).map { min(mark, $0 - 1) } ?? 0
             var reader = SegmentReader(
-                segment, requiredThrough: required, scansBehindEnd: segment.number >= newestWithBatches, trustedThrough: mark)
+                segment, requiredThrough: requiredThrough(position), scansBehindEnd: segment.number >= newestWithBatches, trustedThrough: mark)
             try read(&reader, into: &index)
-            chainEnds.append(reader.nextSequence)
         }
-        voidGaps(chainEnds)
-        // What is valid though it may never have been synced counts from now on: it must not vanish after a second crash.
-        for segment in start.segments where segment.number == newestWithBatches { try segment.file.sync() }
+        start.mark = mark
+        if wasStoppedInOrder { start.lastSequence = mark }
+    }
+
+    /// Behind the mark stands nothing but, at most, the empty batch that told it: its sequence can be used again, and nothing needs to be declared.
+    var wasStoppedInOrder: Bool {
+        tail.isEmpty && findings.isEmpty && start.segments.last.map { $0.number == newestWithBatches } ?? true
+    }
+
+    /// The last batch of a segment that must be there: it is synced, and the next segment begins behind it.
+    private func requiredThrough(_ position: Int) -> UInt64 {
+        guard position + 1 < start.segments.count else { return mark }
+        let next = start.segments[position + 1]
+        return next.number == start.segments[position].number + 1 ? min(mark, next.firstSequence - 1) : 0
+    }
+
+    /// Damage that was reported, and all of the tail: it is written again, or was never there.
+    var voidsToDeclare: [JournalRecord] {
+        let tails = start.segments.filter { segment in
+            let next = start.segments.first { $0.number > segment.number }
+            return next.map { $0.firstSequence > mark } ?? true
+        }
+        return newVoids
+            + tails.map { .void(segment: $0.number, from: max($0.firstSequence, mark + 1), through: .max) }
     }
 
     /// Voids stand in the first batch of a segment.
@@ -224,20 +237,13 @@ private struct Recovery {
         }
     }
 
-    /// Batches that were begun before the next segment and never synced may be gone without a trace: they are gone for good.
-    private mutating func voidGaps(_ chainEnds: [UInt64]) {
-        for (position, end) in chainEnds.enumerated() {
-            let segment = start.segments[position]
-            guard let next = sequenceBehind(position), end < next, !isVoid(segment.number, end) else { continue }
-            start.voids.append(.void(segment: segment.number, from: end, through: next - 1))
+    /// Files without a header were never used, or a crash cut off their first header: then no batch in them was ever synced. But when a segment is
+    /// missing it may be one of them: they are kept.
+    private mutating func placeHeadless() throws(SystemError) {
+        let isMissing = findings.contains { if case .missingSegment = $0 { true } else { false } }
+        for (name, file) in headless {
+            if isMissing, SegmentHeader.read(try file.read(Block.size, at: 0)) == .damaged { try setAside(name) } else { pool.put(name, file) }
         }
-    }
-
-    /// The sequence that follows the last batch of a segment; nil when the next segment is not there to tell.
-    private func sequenceBehind(_ position: Int) -> UInt64? {
-        guard position + 1 < start.segments.count else { return max(start.lastSequence, mark) + 1 }
-        let next = start.segments[position + 1]
-        return next.number == start.segments[position].number + 1 ? next.firstSequence : nil
     }
 
     private func isVoid(_ segment: UInt64, _ sequence: UInt64) -> Bool { voids[segment]?.contains { $0.contains(sequence) } ?? false }
@@ -257,6 +263,7 @@ private struct Recovery {
                 }
                 for record in records {
                     note(record)
+                    if header.sequence > mark { tail.note(record) }
                     index.apply(record, segment: segment.number)
                 }
             case .damage(let sequences, let bytes):
@@ -269,7 +276,7 @@ private struct Recovery {
                         ? .unsyncedTail(segment: segment.number, sequences: sequences, kept: kept)
                         : .corruption(segment: segment.number, sequences: sequences, kept: kept))
                 // Dropped for good, and reported once.
-                start.voids.append(.void(segment: segment.number, from: sequences.lowerBound, through: sequences.upperBound))
+                newVoids.append(.void(segment: segment.number, from: sequences.lowerBound, through: sequences.upperBound))
             }
         }
     }

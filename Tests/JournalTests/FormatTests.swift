@@ -1,0 +1,117 @@
+import Addresses
+import Bytes
+import JournalFormat
+import Testing
+
+private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+@Suite struct PackedRecipientsTests {
+    private let mixed = PackedRecipients(grouping: [
+        (bytes("a@one.example"), .remote), (bytes("joe@here.example"), .local), (bytes("b@two.example"), .remote), (bytes("c@ONE.example"), .remote),
+    ])
+
+    private func addresses(_ recipients: PackedRecipients) -> [String] {
+        var found: [String] = []
+        recipients.forEach { found.append(String(decoding: $0.address, as: UTF8.self)) }
+        return found
+    }
+
+    @Test func recipientsStandGroupedByChannelAndHost() {
+        #expect(addresses(mixed) == ["joe@here.example", "a@one.example", "c@ONE.example", "b@two.example"])
+        #expect(mixed.pendingCount(.local) == 1)
+        #expect(mixed.pendingCount(.remote) == 3)
+    }
+
+    @Test func anEndedRecipientIsNotTriedAgain() throws {
+        var recipients = mixed
+        let first = try #require(recipients.nextPending(.remote, from: 0))
+        recipients.end(first.offset, as: .delivered)
+        recipients.end(first.offset, as: .failed)
+        #expect(recipients.recipient(at: first.offset)?.state == .delivered)
+        #expect(recipients.nextPending(.remote, from: 0)?.address == bytes("c@ONE.example")[...])
+        #expect(recipients.pendingCount(.remote) == 2)
+        #expect(!recipients.isFinished)
+    }
+
+    @Test func readsBackWhatWasWritten() {
+        var recipients = mixed
+        recipients.end(0, as: .failed)
+        let again = PackedRecipients(bytes: recipients.bytes)
+        #expect(again == recipients)
+        #expect(again?.pendingCount(.local) == 0)
+        #expect(again?.count == 4)
+    }
+
+    @Test func aCutIsNoRecipientList() {
+        let whole = mixed.bytes
+        let ends = Set([0] + addresses(mixed).reduce(into: [0]) { $0.append(($0.last ?? 0) + 3 + $1.utf8.count) })
+        for length in 0...whole.count { #expect((PackedRecipients(bytes: Array(whole[..<length])) != nil) == ends.contains(length)) }
+    }
+
+    @Test func wrongOffsetsAreNobody() {
+        #expect(mixed.recipient(at: 9999) == nil)
+        #expect(mixed.nextPending(.local, from: .max) == nil)
+    }
+}
+
+@Suite struct JournalRecordTests {
+    static let message = MessageRecord(
+        id: 7, birth: 8, qp: 9, uid: 10, sender: bytes("s@x"), recipients: PackedRecipients(grouping: [(bytes("r@y"), .remote)]), nextLocal: 11,
+        nextRemote: 12, failures: FailureTexts(), content: .file(length: 1 << 40, check: 5))
+
+    static let records: [JournalRecord] = [
+        .accept(message), .carry(message), .outcome(id: 1, recipient: 2, .failed, text: bytes("no\n")[...]), .retry(id: 3, .remote, next: 4),
+        .finish(id: 5, bounce: 6), .void(segment: 7, from: 8, through: .max),
+    ]
+
+    @Test(arguments: records) func readsBackWhatWasWritten(_ record: JournalRecord) {
+        var encoded: [UInt8] = []
+        record.encode(into: &encoded)
+        var reader = ByteReader(encoded)
+        #expect(JournalRecord(&reader) == record)
+        #expect(reader.isAtEnd)
+    }
+
+    @Test(arguments: records) func aCutIsNoRecord(_ record: JournalRecord) {
+        var encoded: [UInt8] = []
+        record.encode(into: &encoded)
+        for length in 0..<encoded.count {
+            var reader = ByteReader(Array(encoded[..<length]))
+            #expect(JournalRecord(&reader) == nil)
+        }
+    }
+
+    @Test func theCheckOfAnInlineContentIsWhereItIsSaidToBe() {
+        var message = Self.message
+        message.content = .inline(segment: 1, offset: 2, length: 3, check: 0xDEAD_BEEF)
+        var encoded: [UInt8] = []
+        JournalRecord.accept(message).encode(into: &encoded)
+        var reader = ByteReader(encoded[MessageRecord.inlineCheckOffset...])
+        #expect(reader.number(UInt32.self) == 0xDEAD_BEEF)
+    }
+}
+
+@Suite struct SegmentHeaderTests {
+    private func header() throws -> SegmentHeader {
+        let salt = try #require(Salt([UInt8](1...16)))
+        return SegmentHeader(number: 3, salt: salt, epoch: 4, firstSequence: 5, oldestSegment: 2, lastID: 6, size: 1 << 20)
+    }
+
+    @Test func aSaltHasSixteenBytes() { #expect(Salt([1, 2, 3]) == nil) }
+
+    @Test func isOneBlockAndReadsBack() throws {
+        let header = try header()
+        #expect(header.encode().count == Block.size)
+        #expect(SegmentHeader.read(header.encode()) == .header(header))
+        #expect(SegmentHeader.read([UInt8](repeating: 0, count: Block.size)) == .blank)
+    }
+
+    @Test func everyFlippedByteIsSeen() throws {
+        let block = try header().encode()
+        for offset in 0..<80 {
+            var broken = block
+            broken[offset] ^= 1
+            #expect(SegmentHeader.read(broken) == .damaged)
+        }
+    }
+}
