@@ -121,16 +121,20 @@ package final class JournalStore {
         _ = Thread("journal") {
             let writer = confined.writer
             while let work = JournalStore.next(inbox) {
-                JournalStore.makeRoom(work.entries, writer.journal, preparer)
-                let answers = writer.commit(work.entries, sync: work.wantsSync)
-                outbox.with { state in
-                    state.answers += answers
-                    state.log = JournalStore.state(of: writer.journal, isDead: writer.isDead)
-                    state.hasUnsynced = writer.hasUnsynced
-                    state.hasWaiting = writer.hasWaiting
-                }
-                preparer.want(writer.journal.parameters.reservedSegments + JournalStore.readySegments)
-                wakeup.wake()
+                var left = work.entries[...]
+                repeat {
+                    let lot = JournalStore.takeLot(&left, writer.journal)
+                    JournalStore.makeRoom(lot, writer.journal, preparer)
+                    let answers = writer.commit(lot, sync: work.wantsSync && left.isEmpty)
+                    outbox.with { state in
+                        state.answers += answers
+                        state.log = JournalStore.state(of: writer.journal, isDead: writer.isDead)
+                        state.hasUnsynced = writer.hasUnsynced
+                        state.hasWaiting = writer.hasWaiting
+                    }
+                    preparer.want(writer.journal.parameters.reservedSegments + JournalStore.readySegments)
+                    wakeup.wake()
+                } while !left.isEmpty
             }
             preparer.stop()
         }
@@ -144,6 +148,22 @@ package final class JournalStore {
             }
             return state.isStopped ? .some(nil) : nil
         }
+    }
+
+    /// What gathered during a slow sync may be more than the free segments hold: it is taken in lots that need one new segment at most, which
+    /// ``makeRoom(_:_:_:)`` can wait for.
+    private static func takeLot(
+        _ left: inout ArraySlice<(token: UInt64, entry: JournalEntry)>, _ journal: Journal
+    ) -> [(token: UInt64, entry: JournalEntry)] {
+        let limit = journal.batchCapacity / 2
+        var (count, length) = (0, 0)
+        for item in left {
+            length += item.entry.length
+            if count > 0, length > limit { break }
+            count += 1
+        }
+        defer { left = left.dropFirst(count) }
+        return Array(left.prefix(count))
     }
 
     /// New mail may wait for a segment that is being prepared; it is refused when none can be made, at once when that is known already: outcomes
