@@ -34,8 +34,8 @@ test: packages
 	@Tools/test $(PROGRAMS)
 
 bench: build
-	@Tools/need postfix
-	@Tools/bench $(PROGRAMS)
+	@Tools/need python3 postfix strace e2fsprogs
+	@Tools/bench $(PROGRAMS) $(BENCH)
 
 lint:
 	@Tools/need python3

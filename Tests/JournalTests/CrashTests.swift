@@ -22,8 +22,10 @@ import Testing
                 if random.chance(2, in: 3) { manners.powerFor = Int.random(in: 1...120, using: &random) }
                 if random.chance(1, in: 3) { manners.syncFailures = 300 }
                 if random.chance(1, in: 3) { manners.writeFailures = 200 }
+                if random.chance(1, in: 3) { manners.readFailures = 500 }
                 disk.set(manners)
                 work.run(steps: 60)
+                if random.chance(1, in: 4) { work.stopOrderly() }
                 try recover(&work, random.chance(2, in: 3), &random)
                 let broken = work.brokenPromises()
                 #expect(broken.isEmpty, "MARTLET_SEED=\(seed) life \(life): \(broken.prefix(3))")

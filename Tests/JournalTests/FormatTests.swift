@@ -89,16 +89,6 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         var reader = ByteReader(encoded[MessageRecord.inlineCheckOffset...])
         #expect(reader.number(UInt32.self) == 0xDEAD_BEEF)
     }
-
-    @Test func failureTextsOfAHugeListAreCut() {
-        var texts = FailureTexts()
-        let text = [UInt8](repeating: 0x78, count: 5000)[...]
-        for number in 0..<1000 { texts.append(UInt32(number), text) }
-        #expect(texts.bytes.count < FailureTexts.fullBytes + 5010 + 1000 * (FailureTexts.cutTextBytes + 6))
-        var count = 0
-        texts.forEach { _, _ in count += 1 }
-        #expect(count == 1000)
-    }
 }
 
 @Suite struct SegmentHeaderTests {

@@ -146,6 +146,15 @@ import Testing
         #expect(journal.table.content(try #require(index[5]).record.content) == made.contents[5])
     }
 
+    @Test func anOrderlyStopLeavesNothingToWriteAgain() throws {
+        let made = try Made(10)
+        let first = try restarted(made).journal
+        while first.pool.count < 3 { try first.pool.prepare() }
+        #expect(JournalWriter(first).commit([(1, .stop)], sync: true).map(\.result) == [.durable(nil)])
+        let segments = first.segmentsInUse
+        #expect(try restarted(made).journal.segmentsInUse == segments)
+    }
+
     @Test func idsAreNeverGivenTwice() throws {
         let made = try Made(10)
         for _ in 0..<3 { #expect(try restarted(made).journal.lastID >= 10) }

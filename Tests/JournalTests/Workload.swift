@@ -83,6 +83,13 @@ struct Workload {
         }
     }
 
+    /// As at SIGTERM.
+    mutating func stopOrderly() {
+        var entries: [(UInt64, JournalEntry)] = []
+        entries.append((token { _, _ in }, .stop))
+        commit(entries, sync: true)
+    }
+
     private mutating func commit(_ entries: [(token: UInt64, entry: JournalEntry)], sync: Bool? = nil) {
         let answers = writer.commit(entries, sync: sync ?? random.chance(1, in: 3))
         // After power went, what the program believes reaches nobody.
@@ -163,11 +170,12 @@ struct Workload {
         promises[id]?.finish = bounceID
         open.removeAll { $0 == id }
         if let bounce { promises[bounceID] = Promise(content: bounce.1) }
-        index.apply(.finish(id: id, bounce: bounceID))
+        index[id]?.isEnding = true
         let token = token { work, result in
             guard case .durable(let placement) = result else { return }
             work.promises[id] = nil
             work.ended.insert(id)
+            work.index.apply(.finish(id: id, bounce: bounceID))
             if let bounce, let placement {
                 work.promises[bounceID]?.isAccepted = true
                 work.enter(bounce.0, placement)
@@ -187,7 +195,7 @@ struct Workload {
             cleaning += 1
             let token = token { work, result in
                 work.cleaning -= 1
-                guard case .durable(let placement) = result else { return }
+                guard case .durable(let placement) = result else { return work.cleaner.retry() }
                 if case .carry(let record) = entry, let placement {
                     work.index.moved(record.id, to: placement)
                     work.cleaner.placed(record.id, in: placement.segment)

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import smtplib
+import socket
 import subprocess
 import tempfile
 import time
@@ -35,6 +36,17 @@ def wait_until(condition, what, limit=LIMIT):
         if time.monotonic() > end:
             raise TooLong(f"{what() if callable(what) else what} (waited {limit} s)")
         time.sleep(0.01)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def listens(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def account():
@@ -99,9 +111,12 @@ class Martlet:
         self.log_path = self.home / "log"
         self.supervisor = None
         self.address = None
+        # Arguments in front of martletd's, for what starts it elsewhere; they see to the account then.
+        self.wrapper = []
         self._seen = set()
         for name in ("control", "users", "alias", "queue", "run", "home"):
             (self.home / name).mkdir(mode=0o755)
+        (self.home / "bin").symlink_to(self.programs)
         self.home.chmod(0o755)
         self._give(self.home, *self.home.iterdir())
         self.control("me", HOST)
@@ -151,7 +166,8 @@ class Martlet:
         """Starts martletd without waiting for anything."""
         with open(self.log_path, "ab") as log:
             self.supervisor = subprocess.Popen(
-                [self.programs / "martletd", self.home], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **as_account())
+                [*self.wrapper, self.programs / "martletd", self.home], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                **({} if self.wrapper else as_account()))
         return self
 
     def run_to_end(self, limit=LIMIT):
@@ -177,16 +193,27 @@ class Martlet:
 
     def clean(self):
         """Ends what is left, by number, and removes the home."""
+        self.end()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def end(self):
+        """Ends what is left, by number."""
         if self.supervisor:
             left = self._seen | below(self.supervisor.pid)
             self.supervisor.kill()
             self.supervisor.wait()
             for pid in left:
                 # A number may have gone to somebody else meanwhile: only what runs our programs is ours.
-                with contextlib.suppress(OSError):
-                    if os.readlink(f"/proc/{pid}/exe").startswith(f"{self.programs}/"):
+                if self._is_ours(pid):
+                    with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.home, ignore_errors=True)
+            wait_until(lambda: not any(self._is_ours(pid) for pid in left), "processes do not end")
+            self.supervisor = None
+
+    def _is_ours(self, pid):
+        with contextlib.suppress(OSError):
+            return os.readlink(f"/proc/{pid}/exe").startswith(f"{self.programs}/")
+        return False
 
     # Processes
 
@@ -231,6 +258,23 @@ class Martlet:
         return subprocess.run(
             [self.programs / name, *arguments], input=stdin, capture_output=True, timeout=limit, cwd="/",
             env={"PATH": os.environ["PATH"], "QMAILHOME": str(self.home), **(environment or {})}, **{**as_account(), **options})
+
+    def inject(self, sender, recipients, message):
+        """One message by qmail-queue, which takes any bytes and asks nobody whether a mailbox exists; its exit code."""
+        recipients = [recipients] if isinstance(recipients, str) else recipients
+        envelope, write_end = os.pipe()
+        try:
+            # Less than a pipe holds.
+            os.write(write_end, f"F{sender}\0{''.join(f'T{r}{chr(0)}' for r in recipients)}\0".encode())
+            os.close(write_end)
+            with tempfile.TemporaryFile() as file:
+                file.write(message if isinstance(message, bytes) else message.encode())
+                file.seek(0)
+                return subprocess.run(
+                    [self.programs / "qmail-queue"], stdin=file, stdout=envelope, timeout=LIMIT, cwd="/",
+                    env={"PATH": os.environ["PATH"], "QMAILHOME": str(self.home)}, **as_account()).returncode
+        finally:
+            os.close(envelope)
 
     def messages(self, user):
         """The messages in a user's Maildir, as bytes, in the order of their names."""

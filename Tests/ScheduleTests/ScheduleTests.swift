@@ -49,8 +49,13 @@ import Testing
         /// Ids of the deliveries that start until nothing more can.
         mutating func startAll(_ channel: Channel = .remote, now: UInt64 = 0) -> [UInt64] {
             var ids: [UInt64] = []
-            while case .start(let start) = next(channel, now: now) { ids.append(start.id) }
-            return ids
+            while true {
+                switch next(channel, now: now) {
+                case .start(let start): ids.append(start.id)
+                case .more: continue
+                case .passEnded, .nothing: return ids
+                }
+            }
         }
     }
 
@@ -110,7 +115,8 @@ import Testing
         #expect(mail.next(.local) == .nothing)
         mail.schedule.add(1, .local, due: 100)
         #expect(mail.next(.local, now: 99) == .nothing)
-        #expect(mail.schedule.nextDue == 100)
+        #expect(mail.schedule.nextDue(after: 99) == 100)
+        #expect(mail.schedule.nextDue(after: 100) == nil)
         if case .start(let start) = mail.next(.local, now: 100) { #expect(start.cursor == 0) } else { Issue.record("not started") }
     }
 
@@ -127,6 +133,37 @@ import Testing
         var young = Mail { $0.lifetime = 50 }
         young.add(1, 1, .local)
         if case .start(let start) = young.next(.local, now: 50) { #expect(!start.isDying) } else { Issue.record("not started") }
+    }
+
+    @Test func aSparedMessageIsTriedOnceMoreWhateverTheClockSays() {
+        var mail = Mail { $0.lifetime = 50 }
+        mail.recipients[1] = 1
+        mail.schedule.add(1, .local, due: 0, isSpared: true)
+        if case .start(let start) = mail.next(.local, now: 1000) { #expect(!start.isDying) } else { Issue.record("not started") }
+        mail.add(2, 1, .local)
+        mail.schedule.spareAll()
+        if case .start(let start) = mail.next(.local, now: 1000) { #expect(!start.isDying) } else { Issue.record("not started") }
+    }
+
+    @Test func anEndlessLifetimeIsNoLifetimeOver() {
+        var mail = Mail { $0.lifetime = .max }
+        mail.add(1, 1, .local)
+        if case .start(let start) = mail.next(.local, now: 10) { #expect(!start.isDying) } else { Issue.record("not started") }
+    }
+
+    @Test func aHeldChannelDoesNotHideTheOthersTimes() {
+        var mail = Mail { $0.concurrencyLocal = 0 }
+        mail.add(1, 1, .local, due: 5)
+        mail.add(2, 1, .remote, due: 500)
+        #expect(mail.next(.local, now: 100) == .nothing)
+        #expect(mail.schedule.nextDue(after: 100) == 500)
+    }
+
+    @Test func alarmKeepsTheOrder() {
+        var mail = Mail { $0.concurrencyRemote = 100 }
+        for id in [3, 1, 2] { mail.add(UInt64(id), 1, due: UInt64(100 * id)) }
+        mail.schedule.makeAllDue(now: 5)
+        #expect(mail.startAll(now: 5) == [1, 2, 3])
     }
 
     @Test func alarmMakesAllDue() {

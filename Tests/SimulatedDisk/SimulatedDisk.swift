@@ -10,6 +10,8 @@ package final class SimulatedDisk: Storage {
         package var syncFailures = 0
         /// Chance in 10,000 that a write fails after some sectors.
         package var writeFailures = 0
+        /// Chance in 10,000 that a read fails; the next may succeed.
+        package var readFailures = 0
         /// Bytes that fit.
         package var capacity = Int.max
         /// Calls until power goes; nil: never.

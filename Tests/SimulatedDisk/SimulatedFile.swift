@@ -49,6 +49,7 @@ final class SimulatedFile: StorageFile {
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(SystemError) -> Int {
         try disk.with { (state) throws(SystemError) in
             try state.spendCall()
+            if state.random.chance(state.manners.readFailures, in: 10_000) { throw SystemError(call: "read", subject: path, errno: 5) }
             guard offset < inode.current.count else { return 0 }
             let found = inode.current[offset..<min(offset + buffer.count, inode.current.count)]
             buffer.copyBytes(from: found)

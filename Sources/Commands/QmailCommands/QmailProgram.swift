@@ -1,6 +1,9 @@
 private import Bytes
 
 /// The multi-call program: which applet to be is said by the name it is called under, or by the first argument.
+///
+/// Module `QmailCommands` holds the small programs under their qmail names. They have no right that their caller has not, are clients of the queue
+/// as any other, and say by exit code what qmail's say (``ExitCode``). No SwiftNIO, no Foundation: they start in milliseconds.
 package enum QmailProgram {
     /// - Returns: the exit code.
     package static func run() -> Int32 {

@@ -4,6 +4,8 @@ private import Bytes
 ///
 /// It holds no CR, LF or NUL, so that no serialised form (SMTP, journal, environment, header, log) can be broken by one.
 /// It may lack the `@` (qmail resolves that by `envnoathost`) and may be empty (the null reverse-path).
+///
+/// Module `Addresses` is the vocabulary of envelopes. It must not know which domains are ours, nor how SMTP writes a command.
 package struct Address: Hashable, Sendable {
     package let bytes: [UInt8]
 

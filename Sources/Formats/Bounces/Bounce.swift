@@ -6,6 +6,9 @@ private import Dates
 ///
 /// The text around the copy of the original is made here; the original itself is streamed between ``prefix()`` and ``suffix()`` by the caller,
 /// as ``copy`` says. The queue puts its own `Received` line in front.
+///
+/// Pure: date, boundary and failures are inputs. It must not know whether a bounce is due: the queue decides that. What holds: no text from another
+/// host can add a header field or a part, and texts stay within the limits named here.
 package struct Bounce: Sendable {
     package enum Kind: Sendable {
         /// To the sender of a message.

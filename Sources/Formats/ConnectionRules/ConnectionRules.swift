@@ -5,6 +5,8 @@ private import Bytes
 ///
 /// One thing is added: tcprules splits at the first colon, so that an IPv6 address can be no key of it. Here `[2001:db8::1]` is one, and
 /// `[2001:db8::/32]` a prefix; to tcprules both are bad lines, so no file of its means anything else here.
+///
+/// It must not know what a variable does, and looks up no name: rules cost no DNS.
 package struct ConnectionRules: Equatable, Sendable {
     /// What a connection gets.
     package enum Decision: Equatable, Sendable {

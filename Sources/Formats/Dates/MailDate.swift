@@ -1,6 +1,8 @@
 private import Bytes
 
 /// A moment in UTC, broken into the parts that mail writes. Shapes: spec-qmail appendix A; calendar: proleptic Gregorian.
+///
+/// It reads no clock and no time zone: the second is an input, the result is always UTC.
 package struct MailDate: Equatable, Sendable {
     package let year: Int
     /// 1…12

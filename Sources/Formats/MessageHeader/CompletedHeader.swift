@@ -3,6 +3,8 @@ private import Bytes
 private import Dates
 
 /// The header of a message that was handed in, made complete, with its envelope (spec-qmail §11).
+///
+/// Module `MessageHeader` is qmail-inject's head without its hands: it reads no environment, file or clock, and never looks at the body.
 package struct CompletedHeader: Equatable, Sendable {
     /// New fields, then those kept; without the empty line.
     package private(set) var bytes: [UInt8] = []

@@ -1,4 +1,7 @@
 /// Reads little-endian numbers and counted bytes from the front of a slice. Every read says nil, and consumes nothing, when too little is left.
+///
+/// Module `Bytes` is the ground of the pure floors: octets, decimal numbers, CRC-32C. It knows no protocol and calls no system; everything in it is
+/// total: any bytes may come, and none of them stops a process.
 @usableFromInline package struct ByteReader {
     @usableFromInline var left: ArraySlice<UInt8>
 

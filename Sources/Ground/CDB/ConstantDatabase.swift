@@ -2,6 +2,8 @@ private import Glibc
 package import Posix
 
 /// A constant database of djb's format (spec-qmail §6.4), mapped into memory and read with every position checked: a damaged file is an error, never a crash.
+///
+/// It must not know whose keys and values it finds: `users/cdb` and `morercpthosts.cdb` are understood by those who read them.
 package final class ConstantDatabase: Sendable {
     package enum Failure: Error, Equatable {
         /// The file breaks the format.

@@ -3,6 +3,9 @@ private import Glibc
 package import Posix
 
 /// The folder of one-fact files, `control/` below the qmail home (spec-qmail §5.1). A missing file is nil, never an error.
+///
+/// It knows qmail's rules of reading and must not know what a file means: names, defaults and ranges belong to the role that reads one
+/// (docs/control-files.md).
 package struct ControlDirectory: Sendable {
     /// Relative to the working directory, which in every program of ours is the qmail home.
     package let path: String

@@ -4,6 +4,9 @@ private import Glibc
 /// Waits for descriptors, signals and times on one thread and calls back on it: the heart of every role that is not built on SwiftNIO.
 ///
 /// Not thread-safe on purpose; other threads reach a loop only through a ``Wakeup``.
+///
+/// Module `Posix` is the operating system as the rest sees it: owned descriptors, typed errors with errno, threads, monitors, timers, the log. It
+/// must not know mail. A descriptor has one owner, and a failed call is a ``SystemError``, never a value that looks like success.
 package final class EventLoop {
     package struct Interest: OptionSet, Sendable {
         package let rawValue: UInt32

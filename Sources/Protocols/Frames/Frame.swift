@@ -4,6 +4,9 @@ private import Bytes
 ///
 /// On stream sockets a frame stands behind its length (32-bit little-endian, counting type and payload); on SEQPACKET sockets, where the kernel
 /// keeps the boundaries and a descriptor can travel with a frame, it is one packet.
+///
+/// Module `Frames` is each boundary's set of frames as values. It must not know sockets, nor what a role does with a frame. Every length is capped
+/// and checked; what does not parse to its last byte is a ``FrameError``. lspawn reads the same formats in C (`martlet-lspawn/frames.c`).
 package struct Frame: Equatable, Sendable {
     package var type: UInt8
     package var payload: ArraySlice<UInt8>

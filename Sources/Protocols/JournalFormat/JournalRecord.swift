@@ -64,13 +64,10 @@ package struct MessageRecord: Equatable, Sendable {
     }
 }
 
-/// What failed recipients were told, one behind the other: recipient offset and counted text.
+/// What failed recipients were told, one behind the other: recipient offset and counted text. A failed recipient may be missing here: its report was
+/// empty, or the message had more texts than are kept.
 package struct FailureTexts: Equatable, Sendable {
     package private(set) var bytes: [UInt8] = []
-
-    /// Of one message in full; beyond it a text is cut to ``cutTextBytes``, so that a list of a million dead addresses stays bearable.
-    package static let fullBytes = 1 << 20
-    package static let cutTextBytes = 80
 
     package init() {}
 
@@ -83,9 +80,8 @@ package struct FailureTexts: Equatable, Sendable {
     package var isEmpty: Bool { bytes.isEmpty }
 
     package mutating func append(_ recipient: UInt32, _ text: ArraySlice<UInt8>) {
-        let kept = bytes.count < Self.fullBytes ? text : text.prefix(Self.cutTextBytes)
         bytes.append(number: recipient)
-        bytes.append(counted: kept)
+        bytes.append(counted: text)
     }
 
     package func forEach(_ body: (_ recipient: UInt32, _ text: ArraySlice<UInt8>) -> Void) {
@@ -95,6 +91,9 @@ package struct FailureTexts: Equatable, Sendable {
 }
 
 /// One fact in the log.
+///
+/// Module `JournalFormat` is the bytes on disk as values (docs/queue.md); it must not know files or the order of writes. What was not written under
+/// a segment's salt is never taken for a batch of it.
 package enum JournalRecord: Equatable, Sendable {
     /// A new message.
     case accept(MessageRecord)

@@ -23,6 +23,7 @@ package struct PackedRecipients: Equatable, Sendable {
     /// By channel.
     private var pending: (local: Int, remote: Int) = (0, 0)
     package private(set) var count = 0
+    package private(set) var failedCount = 0
 
     private static let headBytes = 3
 
@@ -37,6 +38,7 @@ package struct PackedRecipients: Equatable, Sendable {
             guard let found = parse(at: offset) else { return nil }
             count += 1
             if found.state == .pending { addPending(found.channel, 1) }
+            if found.state == .failed { failedCount += 1 }
             offset += Self.headBytes + found.length
         }
     }
@@ -80,6 +82,7 @@ package struct PackedRecipients: Equatable, Sendable {
         guard state != .pending, let found = parse(at: Int(offset)), found.state == .pending else { return }
         bytes[Int(offset)] = found.channel.rawValue | state.rawValue << 1
         addPending(found.channel, -1)
+        if state == .failed { failedCount += 1 }
     }
 
     package func forEach(_ body: (Recipient) -> Void) {

@@ -7,6 +7,9 @@ private import Bytes
 /// ```
 /// A transaction may be begun as soon as the connection stands; it waits for the greeting by itself. It ends in exactly one of
 /// ``Action/finish(_:)`` and ``Action/giveBack``. Texts and their classes are qmail-remote's (spec-qmail §14.2).
+///
+/// It must not know DNS or the queue. What holds: a finished transaction has one report for each recipient; no CR or LF leaves but as CRLF; a
+/// message whose end was not acknowledged is not reported as delivered.
 package struct ClientSession {
     package enum Action: Equatable, Sendable {
         case send([UInt8])

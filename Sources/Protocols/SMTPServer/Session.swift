@@ -5,6 +5,10 @@ private import Bytes
 ///
 /// Commands are taken in order; while route or queue owe an answer, what the client has sent on (RFC 2920) waits in ``held``.
 /// STARTTLS and AUTH will be further states and verbs: whatever is held when TLS begins must be refused, not kept.
+///
+/// It must not know sockets, files or DNS: whether a recipient exists and what the queue says are inputs. What holds: a message is committed only
+/// as a whole and acknowledged only after the queue's answer; only CRLF.CRLF or the last chunk ends it; nothing that a client sends stops the
+/// process.
 package struct Session: ~Copyable {
     package enum Action: Equatable {
         /// To the client. At most one for an event, before all others.

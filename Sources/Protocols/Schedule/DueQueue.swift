@@ -4,6 +4,8 @@ struct DueQueue {
         let due: UInt64
         let serial: UInt64
         let id: UInt64
+        /// The next pass is not the last one, whatever the clock says.
+        let isSpared: Bool
 
         func isBefore(_ other: Entry) -> Bool { (due, serial) < (other.due, other.serial) }
     }
@@ -14,9 +16,9 @@ struct DueQueue {
     var count: Int { heap.count }
     var next: UInt64? { heap.first?.due }
 
-    mutating func add(_ id: UInt64, due: UInt64) {
+    mutating func add(_ id: UInt64, due: UInt64, isSpared: Bool) {
         lastSerial += 1
-        heap.append(Entry(due: due, serial: lastSerial, id: id))
+        heap.append(Entry(due: due, serial: lastSerial, id: id, isSpared: isSpared))
         var child = heap.count - 1
         while child > 0, heap[child].isBefore(heap[(child - 1) / 2]) {
             heap.swapAt(child, (child - 1) / 2)
@@ -25,7 +27,7 @@ struct DueQueue {
     }
 
     /// Takes the first if its time has come.
-    mutating func popDue(_ now: UInt64) -> UInt64? {
+    mutating func popDue(_ now: UInt64) -> (id: UInt64, isSpared: Bool)? {
         guard let first = heap.first, first.due <= now else { return nil }
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()
@@ -33,7 +35,7 @@ struct DueQueue {
         while true {
             var least = parent
             for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child].isBefore(heap[least]) { least = child }
-            guard least != parent else { return first.id }
+            guard least != parent else { return (first.id, first.isSpared) }
             heap.swapAt(parent, least)
             parent = least
         }
@@ -41,8 +43,13 @@ struct DueQueue {
 
     /// All are due at `now`, in the order they had.
     mutating func makeAllDue(_ now: UInt64) {
-        // A heap stays one when its keys shrink to a common bound.
-        heap = heap.map { Entry(due: min($0.due, now), serial: $0.serial, id: $0.id) }
         heap.sort { $0.isBefore($1) }
+        // New serials in that order: a sorted array is a heap.
+        heap = heap.enumerated().map { index, entry in
+            Entry(due: min(entry.due, now), serial: UInt64(index), id: entry.id, isSpared: entry.isSpared)
+        }
+        lastSerial = UInt64(heap.count)
     }
+
+    mutating func spareAll() { heap = heap.map { Entry(due: $0.due, serial: $0.serial, id: $0.id, isSpared: true) } }
 }

@@ -5,6 +5,9 @@ package import Addresses
 /// A message is a *job* on each channel it has recipients on. A job that is due opens a *pass*: one walk through its recipients, each tried once.
 /// Open passes take turns, one delivery each, so that a list of a million never delays a personal mail. When a pass has walked through and all its
 /// deliveries have ended, the owner says when the job is due again.
+///
+/// It must not know what a message is: ids, cursors and destinations are its whole world. What holds: no limit is exceeded, and a recipient is
+/// tried once in a pass.
 package struct Schedule {
     package struct Limits: Equatable, Sendable {
         /// Deliveries at a time; 0 holds the channel.
@@ -85,7 +88,7 @@ package struct Schedule {
     private var remote = Lane()
     private var perDestination: [[UInt8]: Int] = [:]
     /// Passes whose next recipient's host has all the deliveries it may have.
-    private var parked: [[UInt8]: [UInt64]] = [:]
+    private var parked: [[UInt8]: Turns] = [:]
 
     package init(_ limits: Limits) { self.limits = limits }
 
@@ -96,7 +99,17 @@ package struct Schedule {
 
     // MARK: Events
 
-    package mutating func add(_ id: UInt64, _ channel: Channel, due: UInt64) { self[channel].due.add(id, due: due) }
+    /// - Parameter isSpared: the next pass is not the last one even if the lifetime is over: the clock cannot be trusted for what was accepted before
+    ///   this process began, until it has been tried once.
+    package mutating func add(_ id: UInt64, _ channel: Channel, due: UInt64, isSpared: Bool = false) {
+        self[channel].due.add(id, due: due, isSpared: isSpared)
+    }
+
+    /// The clock has jumped: what waits gets one more chance before its lifetime counts.
+    package mutating func spareAll() {
+        local.due.spareAll()
+        remote.due.spareAll()
+    }
 
     package mutating func makeAllDue(now: UInt64) {
         local.due.makeAllDue(now)
@@ -115,9 +128,9 @@ package struct Schedule {
     private mutating func freeDestination(_ destination: [UInt8]) {
         let left = (perDestination[destination] ?? 1) - 1
         perDestination[destination] = left > 0 ? left : nil
-        guard var waiting = parked[destination] else { return }
-        remote.turns.append(waiting.removeFirst())
-        parked[destination] = waiting.isEmpty ? nil : waiting
+        // It has waited for its turn already.
+        if let id = parked[destination]?.popFirst() { remote.turns.prepend(id) }
+        if parked[destination]?.count == 0 { parked[destination] = nil }
     }
 
     private mutating func endPass(_ id: UInt64, _ channel: Channel) -> PassEnd? {
@@ -131,15 +144,20 @@ package struct Schedule {
     package func inFlight(_ channel: Channel) -> Int { self[channel].inFlight }
     /// Messages that wait on the channel for their time.
     package func waiting(_ channel: Channel) -> Int { self[channel].due.count }
-    /// When something is due next, if nothing else happens; seconds since 1970.
-    package var nextDue: UInt64? { [local.due.next, remote.due.next].compactMap(\.self).min() }
+    /// When the next that is not yet due will be; seconds since 1970. What is due and could not start waits for room, not for a time.
+    package func nextDue(after now: UInt64) -> UInt64? { [local.due.next, remote.due.next].compactMap(\.self).filter { $0 > now }.min() }
 
     package enum Decision: Equatable, Sendable {
         case start(Start)
         /// A pass ended without a delivery under way.
         case passEnded(PassEnd)
+        /// Many passes were looked at and parked: ask again when other events have had their turn.
+        case more
         case nothing
     }
+
+    /// Looked at in one question, at most.
+    private static let stepsPerQuestion = 1000
 
     /// The next step on `channel`; call it until it says `.nothing`.
     ///
@@ -150,7 +168,10 @@ package struct Schedule {
     package mutating func next(
         _ channel: Channel, room: Int, now: UInt64, birth: (UInt64) -> UInt64?, candidate: (UInt64, UInt32) -> Candidate?
     ) -> Decision {
+        var steps = 0
         while room > 0, self[channel].inFlight < limits.concurrency(channel) {
+            steps += 1
+            guard steps <= Self.stepsPerQuestion else { return .more }
             openDue(channel, now, birth)
             guard let id = self[channel].turns.popFirst(), var pass = self[channel].passes[id] else { return .nothing }
             guard let found = candidate(id, pass.cursor) else {
@@ -159,7 +180,7 @@ package struct Schedule {
                 continue
             }
             if channel == .remote, !found.destination.isEmpty, perDestination[found.destination, default: 0] >= limits.perDestination {
-                parked[found.destination, default: []].append(id)
+                parked[found.destination, default: Turns()].append(id)
                 continue
             }
             let start = Start(id: id, channel: channel, cursor: pass.cursor, destination: found.destination, isDying: pass.isDying)
@@ -177,9 +198,9 @@ package struct Schedule {
     /// Passes are opened as turns come up. Those that wait for a busy host are parked and cost a few words each, so that they hold up nobody.
     private mutating func openDue(_ channel: Channel, _ now: UInt64, _ birth: (UInt64) -> UInt64?) {
         while self[channel].turns.count < 2 * limits.concurrency(channel) {
-            guard let id = self[channel].due.popDue(now) else { return }
+            guard let (id, isSpared) = self[channel].due.popDue(now) else { return }
             guard let born = birth(id), self[channel].passes[id] == nil else { continue }
-            let isDying = now > born.addingReportingOverflow(limits.lifetime).partialValue
+            let isDying = !isSpared && now > born && now - born > limits.lifetime
             self[channel].passes[id] = Pass(next: RetrySchedule.next(channel, birth: born, now: now), isDying: isDying)
             self[channel].turns.append(id)
         }
@@ -194,6 +215,15 @@ struct Turns {
     var count: Int { ids.count - first }
 
     mutating func append(_ id: UInt64) { ids.append(id) }
+
+    mutating func prepend(_ id: UInt64) {
+        if first > 0 {
+            first -= 1
+            ids[first] = id
+        } else {
+            ids.insert(id, at: 0)
+        }
+    }
 
     mutating func popFirst() -> UInt64? {
         guard first < ids.count else { return nil }

@@ -24,7 +24,6 @@ final class AdminDoor {
     private let loop: EventLoop
     private let queue: QueueManager
     private var peers: [ObjectIdentifier: Peer] = [:]
-    private var counted: (counts: Admin.Counts, at: UInt64)?
 
     /// Answers go on when the client has taken what it was sent, so that a queue of a million costs no memory.
     private static let unsentLimit = 1 << 18
@@ -77,17 +76,10 @@ final class AdminDoor {
 
     private func send(_ answer: Admin.Answer, to frames: FramePeer) { frames.send { answer.encode(into: &$0) } }
 
-    /// Once a second at most: it looks at every message.
     private func counts() -> Admin.Counts {
-        let now = unixTime()
-        if let counted, counted.at == now { return counted.counts }
-        var counts = Admin.Counts(messages: UInt64(queue.index.messages.count), waitingLocal: 0, waitingRemote: 0)
-        for message in queue.index.messages.values {
-            counts.waitingLocal += UInt64(message.record.recipients.pendingCount(.local))
-            counts.waitingRemote += UInt64(message.record.recipients.pendingCount(.remote))
-        }
-        counted = (counts, now)
-        return counts
+        let index = queue.index
+        return Admin.Counts(
+            messages: UInt64(index.messages.count), waitingLocal: UInt64(max(0, index.pendingLocal)), waitingRemote: UInt64(max(0, index.pendingRemote)))
     }
 
     /// - Returns: false when the client must take something first.

@@ -68,7 +68,8 @@ final class DeliveryDoor {
         case .ready(let capacity): peer.capacity = min(Int(capacity), Self.maxCapacity)
         case .reports(let number, let reports):
             // A report for nothing, or for other recipients than asked, is no honest peer's.
-            guard let slot = peer.slots.removeValue(forKey: number), slot.recipients == reports.count else { throw .malformed(66) }
+            guard let slot = peer.slots[number], slot.recipients == reports.count else { throw .malformed(66) }
+            peer.slots[number] = nil
             slot.completion(reports)
         }
         roomChanged()

@@ -18,12 +18,19 @@ final class Dispatcher {
     private var isStopping = false
     private var turnIsBooked = false
     private var wakeTime: (due: UInt64, token: TimerQueue.Token)?
+    /// Deliveries whose message is still being opened: they have room, and are not yet at the door. By channel.
+    private var opening = [0, 0]
+    /// Recipients under way: what qmail's status line counts. By channel.
+    private var underWay = [0, 0]
     /// Outcomes of this turn: they are stored together.
     private var outcomes: [JournalRecord] = []
+    private var clock = ClockWatch()
 
+    /// A delivery that was started: one recipient, or all of one host. It owns its addresses, so that the message's own list is never shared, and
+    /// never copied, when an outcome changes it.
     private struct Running {
         let start: Schedule.Start
-        let recipients: [PackedRecipients.Recipient]
+        let recipients: [(offset: UInt32, address: Address)]
         let firstDelivery: UInt64
     }
 
@@ -42,10 +49,13 @@ final class Dispatcher {
         return doors
     }
 
+    private func door(_ channel: Channel) -> DeliveryDoor? { channel == .local ? local : remote }
+
     // MARK: Events
 
-    func add(_ id: UInt64, _ channel: Channel, due: UInt64) {
-        schedule.add(id, channel, due: due)
+    /// - Parameter isSpared: it was accepted before this process began, see ``Schedule/add(_:_:due:isSpared:)``.
+    func add(_ id: UInt64, _ channel: Channel, due: UInt64, isSpared: Bool = false) {
+        schedule.add(id, channel, due: due, isSpared: isSpared)
         bookTurn()
     }
 
@@ -62,7 +72,7 @@ final class Dispatcher {
     func logStatus() {
         let limits = schedule.limits
         queue.lines.line(
-            "status: local \(schedule.inFlight(.local))/\(limits.concurrencyLocal) remote \(schedule.inFlight(.remote))/\(limits.concurrencyRemote)"
+            "status: local \(underWay[0])/\(limits.concurrencyLocal) remote \(underWay[1])/\(limits.concurrencyRemote)"
                 + (isStopping ? " exitasap" : ""))
     }
 
@@ -81,20 +91,24 @@ final class Dispatcher {
     private func startAll() {
         guard !isStopping else { return }
         let now = unixTime()
+        if clock.hasJumped(now) { schedule.spareAll() }
         for channel in Channel.allCases { startAll(channel, now) }
         bookWake(now)
     }
 
     private func startAll(_ channel: Channel, _ now: UInt64) {
-        guard let door = channel == .local ? local : remote else { return }
-        var room = door.room
-        let index = queue.index
+        guard let door = door(channel) else { return }
+        var room = door.room - opening[Int(channel.rawValue)]
         while true {
-            let decision = schedule.next(channel, room: room, now: now, birth: { index[$0]?.record.birth }) { id, cursor in
-                index[id].flatMap { Dispatcher.candidate($0, channel, cursor) }
+            let decision = schedule.next(channel, room: room, now: now, birth: { [queue] in queue.index[$0]?.record.birth }) { [queue] id, cursor in
+                queue.index[id].flatMap { Dispatcher.candidate($0, channel, cursor) }
             }
             switch decision {
             case .nothing: return
+            case .more:
+                // Not at the end of this turn: what the clients sent meanwhile comes first.
+                queue.loop.after(seconds: 0) { [weak self] in self?.bookTurn() }
+                return
             case .passEnded(let end): queue.passEnded(end)
             case .start(let start):
                 room -= 1
@@ -103,74 +117,98 @@ final class Dispatcher {
         }
     }
 
-    /// The recipients that would go in one transaction from `cursor` on.
-    private static func group(_ message: QueuedMessage, _ channel: Channel, _ cursor: UInt32) -> [PackedRecipients.Recipient] {
-        let recipients = message.record.recipients
-        guard let first = recipients.nextPending(channel, from: cursor) else { return [] }
-        guard channel == .remote, !isVERP(message.record.sender) else { return [first] }
+    /// Calls `body` with the recipients that would go in one transaction from `cursor` on.
+    private static func forEachOfGroup(
+        _ message: QueuedMessage, _ channel: Channel, _ cursor: UInt32, _ body: (PackedRecipients.Recipient) -> Void
+    ) {
+        guard let first = message.record.recipients.nextPending(channel, from: cursor) else { return }
+        body(first)
+        guard channel == .remote, !isVERP(message.record.sender) else { return }
         let host = PackedRecipients.host(of: first.address)
-        var group = [first]
         var bytes = first.address.count
         var last = first
-        while group.count < Delivery.maxRecipients, let next = recipients.nextPending(.remote, from: recipients.offset(after: last)),
+        var count = 1
+        while count < Delivery.maxRecipients,
+            let next = message.record.recipients.nextPending(.remote, from: message.record.recipients.offset(after: last)),
             bytes + next.address.count < Delivery.maxPacketBytes / 2, PackedRecipients.host(of: next.address) == host
         {
-            group.append(next)
+            body(next)
             bytes += next.address.count
             last = next
+            count += 1
         }
-        return group
     }
 
     private static func isVERP(_ sender: [UInt8]) -> Bool { Address(sender)?.withoutVERP != nil }
 
     private static func candidate(_ message: QueuedMessage, _ channel: Channel, _ cursor: UInt32) -> Schedule.Candidate? {
-        guard let last = group(message, channel, cursor).last else { return nil }
-        return Schedule.Candidate(
-            destination: channel == .remote ? PackedRecipients.host(of: last.address) : [], cursor: message.record.recipients.offset(after: last))
+        var found: Schedule.Candidate?
+        forEachOfGroup(message, channel, cursor) { recipient in
+            let destination = found?.destination ?? (channel == .remote ? PackedRecipients.host(of: recipient.address) : [])
+            found = Schedule.Candidate(destination: destination, cursor: message.record.recipients.offset(after: recipient))
+        }
+        return found
     }
 
     private func begin(_ start: Schedule.Start) {
         guard let message = queue.index[start.id] else { return ended(start) }
-        let recipients = Dispatcher.group(message, start.channel, start.cursor)
+        let channel = Int(start.channel.rawValue)
+        opening[channel] += 1
         queue.handles.open(message) { [self] attachment in
-            let running = Running(start: start, recipients: recipients, firstDelivery: lastDelivery + 1)
-            lastDelivery += UInt64(recipients.count)
-            for (number, recipient) in recipients.enumerated() {
-                queue.lines.starting(running.firstDelivery + UInt64(number), start.id, start.channel, recipient.address)
+            opening[channel] -= 1
+            if isStopping {
+                if attachment != nil { queue.handles.release(start.id) }
+                return ended(start)
             }
-            logStatus()
+            let running = announce(start, message)
             guard let attachment else {
-                return reported(running, recipients.map { _ in DeliveryReport(.deferred, "The queue cannot read this message. (#4.3.0)\n") })
+                return reported(running, running.recipients.map { _ in DeliveryReport(.deferred, "The queue cannot read this message. (#4.3.0)\n") })
             }
-            let completion: DeliveryDoor.Completion = { [self] reports in
+            send(running, message.record.sender, attachment) { [self] reports in
                 queue.handles.release(start.id)
                 reported(running, reports)
             }
-            send(running, message.record.sender, attachment, completion)
         }
+    }
+
+    /// The lines that tell of a delivery: one each for every recipient, whatever goes together.
+    private func announce(_ start: Schedule.Start, _ message: QueuedMessage) -> Running {
+        var recipients: [(offset: UInt32, address: Address)] = []
+        Dispatcher.forEachOfGroup(message, start.channel, start.cursor) { recipient in
+            // What the queue holds was an address when it came in.
+            recipients.append((recipient.offset, Address(recipient.address) ?? .null))
+        }
+        let running = Running(start: start, recipients: recipients, firstDelivery: lastDelivery + 1)
+        for recipient in recipients {
+            lastDelivery += 1
+            underWay[Int(start.channel.rawValue)] += 1
+            queue.lines.starting(lastDelivery, start.id, start.channel, recipient.address.bytes[...])
+            logStatus()
+        }
+        return running
     }
 
     private func send(
         _ running: Running, _ sender: [UInt8], _ attachment: PacketPeer.Attachment, _ completion: @escaping DeliveryDoor.Completion
     ) {
-        guard let door = running.start.channel == .local ? local : remote, let first = running.recipients.first,
-            let sender = Address(sender), let firstAddress = Address(first.address)
-        else { return completion(running.recipients.map { _ in DeliveryReport(.failed, "Internal error: address is malformed. (#5.3.5)\n") }) }
+        guard let door = door(running.start.channel), let first = running.recipients.first, let sender = Address(sender) else {
+            return completion(running.recipients.map { _ in DeliveryReport(.failed, "Internal error: address is malformed. (#5.3.5)\n") })
+        }
         door.start(
-            host: running.start.destination, sender: sender.expandedVERP(for: firstAddress),
-            recipients: running.recipients.compactMap { Address($0.address) }, attachment, completion)
+            host: running.start.destination, sender: sender.expandedVERP(for: first.address), recipients: running.recipients.map(\.address),
+            attachment, completion)
     }
 
+    /// A clock that is set back or a machine that slept must not delay mail for long.
+    private static let longestWaitSeconds: UInt64 = 60
+
     private func bookWake(_ now: UInt64) {
-        guard let due = schedule.nextDue, due > now else { return }
+        guard let due = schedule.nextDue(after: now) else { return }
         if let wakeTime {
             guard due < wakeTime.due else { return }
             queue.loop.cancel(wakeTime.token)
         }
-        // A clock that is set back or a machine that slept must not delay mail for long.
-        let seconds = min(Double(due - now), 60)
-        let token = queue.loop.after(seconds: seconds) { [weak self] in
+        let token = queue.loop.after(seconds: Double(min(due - now, Self.longestWaitSeconds))) { [weak self] in
             self?.wakeTime = nil
             self?.bookTurn()
         }
@@ -181,28 +219,33 @@ final class Dispatcher {
 
     private func reported(_ running: Running, _ reports: [DeliveryReport]) {
         for (number, (recipient, report)) in zip(running.recipients, reports).enumerated() {
-            note(report, of: recipient, running.firstDelivery + UInt64(number), running.start)
+            note(report, of: recipient.offset, running.firstDelivery + UInt64(number), running.start)
+            underWay[Int(running.start.channel.rawValue)] -= 1
+            logStatus()
         }
         ended(running.start)
-        logStatus()
     }
 
-    private func note(_ report: DeliveryReport, of recipient: PackedRecipients.Recipient, _ delivery: UInt64, _ start: Schedule.Start) {
+    private func note(_ report: DeliveryReport, of recipient: UInt32, _ delivery: UInt64, _ start: Schedule.Start) {
         switch report.outcome {
         case .delivered:
             queue.lines.ended(delivery, "success", report.text)
-            store(.outcome(id: start.id, recipient: recipient.offset, .delivered, text: []))
+            store(.outcome(id: start.id, recipient: recipient, .delivered, text: []))
         case .deferred where !start.isDying: queue.lines.ended(delivery, "deferral", report.text)
         case .failed, .deferred:
             let text = start.isDying && report.outcome == .deferred ? report.text + Failure.expiryText.utf8 : report.text
             queue.lines.ended(delivery, "failure", text)
-            store(.outcome(id: start.id, recipient: recipient.offset, .failed, text: text))
+            store(.outcome(id: start.id, recipient: recipient, .failed, text: queue.textToKeep(text, of: start.id)))
         }
     }
+
+    /// Outcomes stored in one entry: it must fit any segment.
+    private static let outcomesPerEntry = 500
 
     private func store(_ record: JournalRecord) {
         if outcomes.isEmpty { queue.loop.atEndOfTurn { [weak self] in self?.storeOutcomes() } }
         outcomes.append(record)
+        if outcomes.count >= Self.outcomesPerEntry { storeOutcomes() }
     }
 
     func storeOutcomes() {
@@ -220,5 +263,19 @@ final class Dispatcher {
             queue.passEnded(end)
         }
         bookTurn()
+    }
+}
+
+/// Compares the clock of the wall with the one that only grows: set by years, it must not end the lifetime of all mail at once (hardening.md §2.3).
+private struct ClockWatch {
+    private var offset: Int64?
+
+    private static let toleranceSeconds: Int64 = 3600
+
+    mutating func hasJumped(_ now: UInt64) -> Bool {
+        let current = Int64(clamping: now) - Int64(monotonicNanoseconds() / 1_000_000_000)
+        defer { offset = current }
+        guard let offset else { return false }
+        return current - offset > Self.toleranceSeconds
     }
 }

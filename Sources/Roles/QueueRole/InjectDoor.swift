@@ -22,10 +22,7 @@ final class InjectDoor {
     private var unanswered = 0
     private var warnedAt: UInt64 = 0
 
-    /// A message larger than this goes to a file of its own: the log takes it whole, so it must be small beside a segment.
-    private let spillBytes: Int
-    private static let maxSpillBytes = 1 << 20
-    /// When memory is short they go earlier; and a file is written in pieces of about this.
+    /// When memory is short, messages larger than this go to files of their own; and a file is written in pieces of about this.
     private static let pieceBytes = 1 << 16
     /// A client whose messages wait for the disk with more than this is not read from.
     private static let unwrittenBudget = 16 << 20
@@ -115,7 +112,6 @@ final class InjectDoor {
         self.files = files
         self.trustedNetworkUID = trustedNetworkUID
         budgets = IntakeBudgets(networkUID: trustedNetworkUID)
-        spillBytes = min(InjectDoor.maxSpillBytes, queue.store.parameters.segmentSize / 8)
     }
 
     var isIdle: Bool { unanswered == 0 && peers.values.allSatisfy { $0.streams.isEmpty } }
@@ -208,7 +204,7 @@ final class InjectDoor {
         guard stream.refusal == nil else { return }
         stream.content.append(contentsOf: bytes)
         stream.hold(bytes.count)
-        let limit = stream.file != nil || stream.budget.isShort ? min(Self.pieceBytes, spillBytes) : spillBytes
+        let limit = stream.file != nil || stream.budget.isShort ? min(Self.pieceBytes, queue.maxInlineBytes) : queue.maxInlineBytes
         // Without a descriptor for it the message waits in memory; others are being written, and give theirs back.
         if stream.content.count > limit, stream.file != nil || stream.budget.takeFile() { spill(stream, peer) }
         refuseIfFull(stream)
@@ -284,7 +280,7 @@ final class InjectDoor {
             return peer.answer(.refused(stream: number, refusal))
         }
         unanswered += 1
-        guard stream.file != nil || stream.content.count > spillBytes else { return store(stream, nil, number, sender, peer) }
+        guard stream.file != nil || stream.content.count > queue.maxInlineBytes else { return store(stream, nil, number, sender, peer) }
         let isCounted = stream.file != nil
         if !stream.content.isEmpty { spill(stream, peer) }
         guard let file = stream.file else { return }

@@ -49,6 +49,8 @@ final class QueueManager {
     private let identities: Identities
     var rewriting: AddressRewriting
     private(set) var index: QueueIndex
+    private lazy var bounces = BounceMaker(self, bounceThread)
+    private let bounceThread: WorkThread
     private var cleaner: Cleaner
     private var cleaningSteps = 0
     private var cleaningWaits = false
@@ -58,7 +60,7 @@ final class QueueManager {
 
     init(
         loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, identities: Identities, store: JournalStore,
-        files: ContentFiles, index: QueueIndex, fail: @escaping (String) -> Void
+        files: ContentFiles, index: QueueIndex, bounceThread: WorkThread, fail: @escaping (String) -> Void
     ) {
         self.loop = loop
         self.lines = lines
@@ -68,6 +70,7 @@ final class QueueManager {
         self.store = store
         self.files = files
         self.index = index
+        self.bounceThread = bounceThread
         self.fail = fail
         handles = MessageHandles(files)
         cleaner = Cleaner(index)
@@ -75,13 +78,16 @@ final class QueueManager {
 
     func takeID() -> UInt64 { store.takeID() }
 
+    /// A content larger than this goes to a file of its own: with the largest envelope, too, the rest fits a segment.
+    var maxInlineBytes: Int { min(1 << 20, store.parameters.segmentSize / 8) }
+
     /// Envelopes larger than this do not fit the log.
     var maxEnvelopeBytes: Int { store.parameters.segmentSize / 4 * 3 }
 
     /// What recovery found goes to work: at the times it had, or to its end if the crash came just before that.
     func resume() {
         for (id, message) in index.messages.sorted(by: { $0.key < $1.key }) {
-            if message.record.recipients.isFinished { finish(id) } else { schedule(message) }
+            if message.record.recipients.isFinished { finish(id) } else { schedule(message, isSpared: true) }
         }
         clean()
     }
@@ -146,9 +152,9 @@ final class QueueManager {
         clean()
     }
 
-    private func schedule(_ message: QueuedMessage) {
+    private func schedule(_ message: QueuedMessage, isSpared: Bool = false) {
         for channel in Channel.allCases where message.record.recipients.pendingCount(channel) > 0 {
-            dispatcher?.add(message.id, channel, due: message.record.next(channel))
+            dispatcher?.add(message.id, channel, due: message.record.next(channel), isSpared: isSpared)
         }
     }
 
@@ -160,12 +166,18 @@ final class QueueManager {
         guard now >= warnedAt + Self.warningPauseSeconds else { return }
         warnedAt = now
         switch failure {
-        case .noRoom: lines.line("warning: queue disk is full: new mail is refused for now, deliveries go on")
+        case .noRoom, .tooLarge: lines.line("warning: queue disk is full: new mail is refused for now, deliveries go on")
         case .voided, .disk: lines.line("alert: queue disk failed to write: new mail is refused for now")
         }
     }
 
-    private func give(up answer: JournalStore.Answer) { fail("the queue cannot be written any more (\(answer)); starting again") }
+    private var hasGivenUp = false
+
+    private func give(up answer: JournalStore.Answer) {
+        guard !hasGivenUp else { return }
+        hasGivenUp = true
+        fail("the queue cannot be written any more (\(answer)); starting again")
+    }
 
     // MARK: Outcomes
 
@@ -175,9 +187,20 @@ final class QueueManager {
         store.submit(.records(records), under: store.lease) { [self] answer in if case .durable = answer {} else { give(up: answer) } }
     }
 
+    /// Texts of failures that one message may keep in full, and then cut, for its bounce; a list of a million dead addresses must stay bearable.
+    private var fullTextBytes: Int { min(1 << 20, store.parameters.segmentSize / 16) }
+    private static let cutTextBytes = 80
+
+    /// As much of a report as is kept for the bounce.
+    func textToKeep(_ text: ArraySlice<UInt8>, of id: UInt64) -> ArraySlice<UInt8> {
+        let kept = index[id]?.record.failures.bytes.count ?? 0
+        if kept < fullTextBytes { return text }
+        return kept < 2 * fullTextBytes ? text.prefix(Self.cutTextBytes) : []
+    }
+
     /// A pass of a channel has ended.
     func passEnded(_ end: Schedule.PassEnd) {
-        guard let message = index[end.id] else { return }
+        guard let message = index[end.id], !message.isEnding else { return }
         if message.record.recipients.pendingCount(end.channel) > 0 {
             note([.retry(id: end.id, end.channel, next: end.next)])
             dispatcher?.add(end.id, end.channel, due: end.next)
@@ -190,25 +213,29 @@ final class QueueManager {
     // MARK: The end of a message
 
     private func finish(_ id: UInt64) {
-        guard let message = index[id] else { return }
-        guard !message.record.failures.isEmpty else { return end(message, bounce: nil) }
+        // Two passes may find at the same time that nothing is left.
+        guard let message = index[id], !message.isEnding else { return }
+        message.isEnding = true
+        guard message.record.recipients.failedCount > 0 else { return end(message, bounce: nil) }
         if message.record.sender == Address.doubleBounce.bytes {
             lines.line("triple bounce: discarding bounce/\(id)")
             return end(message, bounce: nil)
         }
-        BounceMaker(self).make(for: message) { [self] incoming in end(message, bounce: incoming) }
+        bounces.make(for: message) { [self] incoming in end(message, bounce: incoming) }
     }
 
     private func end(_ message: QueuedMessage, bounce incoming: Incoming?) {
         let id = message.id
         let isFile = if case .file = message.record.content { true } else { false }
         let bounce = incoming.map(record(of:))
-        index.apply(.finish(id: id, bounce: incoming?.id ?? 0))
         handles.forget(id)
         if incoming == nil { lines.endOfMessage(id) }
         let entry = JournalEntry.finish(id: id, bounce: bounce?.0, bounceContent: bounce?.content ?? [])
         store.submit(entry, under: store.lease) { [self] answer in
+            if case .refused(.tooLarge) = answer, let incoming { return endWithoutBounce(message, incoming) }
             guard case .durable(let placement) = answer else { return give(up: answer) }
+            // Only now: what the log does not know to have ended must not be cut off by cleaning.
+            index.apply(.finish(id: id, bounce: incoming?.id ?? 0))
             if isFile { files.remove(id) }
             if let bounce, let placement {
                 lines.line("bounce msg \(id) qp \(bounce.0.qp)")
@@ -219,7 +246,20 @@ final class QueueManager {
         }
     }
 
+    /// The envelope of a bounce has one address and its content is bounded or in a file: this is a defect, and must not be a silent one.
+    private func endWithoutBounce(_ message: QueuedMessage, _ bounce: Incoming) {
+        lines.line("alert: bounce of msg \(message.id) is larger than the queue can hold; the sender is not told")
+        if case .stored = bounce.content { files.remove(bounce.id) }
+        end(message, bounce: nil)
+    }
+
     // MARK: Cleaning
+
+    /// The last entry of an orderly stop.
+    func closeLog() { store.submit(.stop, under: store.lease) { _ in } }
+
+    /// Nothing is cleaned while the process is ending.
+    func stopCleaning() { cleaningWaits = true }
 
     /// One step at a time; each answer leads to the next.
     private func clean() {
@@ -233,8 +273,14 @@ final class QueueManager {
         for entry in entries {
             store.submit(entry, under: store.lease) { [self] answer in
                 cleaningSteps -= 1
-                guard case .durable(let placement) = answer else { return give(up: answer) }
-                cleaned(entry, placement)
+                switch answer {
+                case .durable(let placement): cleaned(entry, placement)
+                case .refused(let failure):
+                    lines.line("warning: queue segment \(log.oldestSegment) cannot be read now: \(failure); it will be tried again")
+                    cleaner.retry()
+                    waitWithCleaning()
+                case .unknown, .leaseLost: give(up: answer)
+                }
             }
         }
     }
@@ -243,6 +289,7 @@ final class QueueManager {
         switch entry {
         case .carry(let record):
             if let placement {
+                if placement.isDamaged { lines.line("alert: content of msg \(record.id) is damaged on the disk") }
                 index.moved(record.id, to: placement)
                 cleaner.placed(record.id, in: placement.segment)
             }
@@ -259,6 +306,7 @@ final class QueueManager {
 
     /// Something that is still under way stands in the segment, or there is no room to say that it is free.
     private func waitWithCleaning() {
+        guard !cleaningWaits else { return }
         cleaningWaits = true
         loop.after(seconds: 1) { [self] in
             cleaningWaits = false

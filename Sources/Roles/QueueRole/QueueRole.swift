@@ -9,7 +9,10 @@ private import Routing
 private import Storage
 
 /// Role queue: keeps accepted mail safe and sees to it that each recipient ends: delivered, or bounced. It alone touches `queue/`; of a message it looks
-/// at nothing but its size.
+/// at nothing but its size, and for a bounce at the end of its header.
+///
+/// It must not know homes, hosts or the network: who delivers is told an address and handed one message. What holds: a client hears "accepted" only
+/// after the sync; every recipient ends once; a delivery process that dies has deferred what it was given; a log that cannot be written ends the process.
 package enum QueueRole {
     /// Deliveries under way at SIGTERM have this long to report; what has not is delivered again after the next start.
     static let stopSeconds = 12.0
@@ -40,7 +43,9 @@ private final class QueueProcess {
     private let inject: InjectDoor
     private let admin: AdminDoor
     private var listeners: [Listener] = []
-    private var exitCode: Int32 = 0
+    private var exitCode: Int32?
+    private var stopDeadline: UInt64 = 0
+    private var hasClosedLog = false
     private var isStopping = false
 
     init(_ context: RoleContext) throws {
@@ -58,12 +63,14 @@ private final class QueueProcess {
         let (store, index, findings) = try JournalStore.open(disk, parameters, on: loop) { randomBytes(16) }
         for finding in findings { log("\(finding)") }
         let files = try ContentFiles(disk, root: "queue", store.contents, on: loop)
-        if findings.isEmpty { _ = try files.removeOrphans { index[$0] != nil } }
+        // With acknowledged bytes damaged, a file that nobody refers to may be what is left of a message.
+        if !findings.contains(where: \.isCorruption) { _ = try files.removeOrphans { index[$0] != nil } }
         lines = QueueLog(loop)
         let failure = SignalHandler()
         queue = QueueManager(
             loop: loop, lines: lines, settings: settings, rewriting: rewriting,
             identities: QueueManager.Identities(alias: context.accounts["alias"].uid, own: getuid()), store: store, files: files, index: index,
+            bounceThread: try WorkThread("bounce", on: loop),
             fail: { why in
                 log("queue: alert: \(why)")
                 failure.body(111)
@@ -109,7 +116,7 @@ private final class QueueProcess {
         queue.resume()
         loop.run()
         lines.flush()
-        return exitCode
+        return exitCode ?? 0
     }
 
     // MARK: Signals
@@ -138,21 +145,28 @@ private final class QueueProcess {
         isStopping = true
         for listener in listeners { listener.close() }
         dispatcher.stop()
-        if !dispatcher.isIdle { dispatcher.logStatus() }
-        loop.after(seconds: QueueRole.stopSeconds) { [weak self] in self?.stopNow(0) }
+        queue.stopCleaning()
+        stopDeadline = monotonicNanoseconds() + UInt64(QueueRole.stopSeconds * 1e9)
         lookWhetherDone()
     }
 
+    /// Deliveries have their time to end; what they reported has a second more to become durable.
     private func lookWhetherDone() {
-        if dispatcher.isIdle, inject.isIdle {
+        guard exitCode == nil else { return }
+        let late = monotonicNanoseconds() > stopDeadline
+        if late || dispatcher.isIdle && inject.isIdle {
             dispatcher.storeOutcomes()
-            queue.store.syncNow()
-            if !queue.store.hasUnanswered { return stopNow(0) }
+            if !hasClosedLog {
+                hasClosedLog = true
+                queue.closeLog()
+            }
+            if !queue.store.hasUnanswered || monotonicNanoseconds() > stopDeadline + 1_000_000_000 { return stopNow(0) }
         }
         loop.after(seconds: 0.01) { [weak self] in self?.lookWhetherDone() }
     }
 
     private func stopNow(_ code: Int32) {
+        guard exitCode == nil else { return }
         exitCode = code
         if code == 0 { lines.line("status: exiting") }
         loop.stop()

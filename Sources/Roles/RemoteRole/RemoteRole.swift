@@ -9,6 +9,8 @@ package import RoleContext
 ///
 /// Two threads: the plain one (``Dispatcher``) talks to the queue, to dns, and reads control files; the event loop of SwiftNIO (``Courier``) holds the
 /// SMTP connections. What passes between them are values: an ``Errand`` there, an ``Errand/Outcome`` back.
+///
+/// It must not touch files but control files, nor listen anywhere. A message is the descriptor that came with its delivery.
 package enum RemoteRole {
     package static func run(_ context: RoleContext) -> Int32 {
         do {

@@ -1,4 +1,6 @@
 /// What the supervisor gives a role at its start. The working directory is the qmail home already.
+///
+/// Module `RoleContext` is all that supervisor and roles share; it must not know what any role does.
 package struct RoleContext: Sendable {
     /// `queue`, `smtpd` … as in the table of processes.
     package let role: String

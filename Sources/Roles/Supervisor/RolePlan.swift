@@ -26,8 +26,8 @@ package struct RolePlan: Sendable {
         RolePlan("queue", as: "qmailq", answers: [.inject, .deliverLocal, .deliverRemote, .admin], stopsIn: .deliveries),
         RolePlan("route", as: "qmailp", answers: [.route, .identity], stopsIn: .answers),
         RolePlan("dns", as: "qmailn", answers: [.dns], stopsIn: .answers),
-        RolePlan("lspawn", as: nil, asks: [.deliverLocal, .identity], program: .lspawn, stopsIn: .deliveries),
-        RolePlan("remote", as: "qmailr", asks: [.deliverRemote, .dns], stopsIn: .deliveries),
+        RolePlan("lspawn", as: nil, asks: [.deliverLocal, .identity], program: .lspawn, stopsIn: .answers),
+        RolePlan("remote", as: "qmailr", asks: [.deliverRemote, .dns], stopsIn: .answers),
         RolePlan("smtpd", as: "qmaild", asks: [.inject, .route, .dns], stopsIn: .intake),
     ]
 
@@ -43,7 +43,8 @@ package struct RolePlan: Sendable {
     }
 }
 
-/// An orderly stop goes through these in order: first no new mail, then deliveries end, and what they ask ends last.
+/// An orderly stop goes through these in order: first no new mail; then the queue, which waits for the deliveries that it has handed out; last those who
+/// carry them out and those whom they ask. If the carriers ended with the queue, what it handed them at the last moment would be deferred.
 package enum StopStage: Int, CaseIterable, Sendable {
     case intake
     case deliveries

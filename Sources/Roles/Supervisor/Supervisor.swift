@@ -3,6 +3,9 @@ private import Posix
 private import RoleContext
 
 /// `martletd` itself: binds every socket, starts every role as its own user, keeps them running, stops them in order.
+///
+/// It must not read the network, mail, or a frame. What holds: one household a home; everything starts or nothing; sockets outlive the roles that
+/// answer on them; an orderly stop ends within 30 seconds.
 package enum Supervisor {
     /// Descriptors a role may have open, where the system allows it.
     static let descriptorLimit: UInt64 = 65_536

@@ -4,6 +4,9 @@ package import Posix
 /// The sockets between Martlet's processes, below `run/` of the qmail home. Each stands in a directory of its own, which only the permitted peer's group may enter.
 ///
 /// Paths are relative: every process of Martlet changes to the qmail home first, so that a long home never exceeds what a socket address can hold.
+///
+/// Module `Boundaries` carries frames and descriptors and must not know what they say. What holds: a peer that breaks the protocol loses its
+/// connection, and nothing else happens.
 package enum Boundary: String, CaseIterable, Sendable {
     case inject
     case deliverLocal = "deliver-local"

@@ -6,6 +6,8 @@ private import NIOPosix
 ///
 /// Lives on its loop: every call and every callback. Frames sent within one turn of the loop leave in one write. What was sent and not answered when
 /// a connection is lost is its users' to fail, in ``Events/disconnected``; nothing is sent twice.
+///
+/// It must not know what the frames say.
 package final class FrameClient {
     /// What the user hears.
     package struct Events {

@@ -5,6 +5,8 @@ private import Posix
 
 /// A message on its way into the queue: through the program of `QMAILQUEUE` where that is set, else straight to the queue.
 /// What every command that makes mail uses (spec-qmail §3.3).
+///
+/// It must not know headers: content goes on byte for byte. What holds: success is said only when the message is durable.
 package final class Injection {
     private enum Door {
         case queue(QueueClient)

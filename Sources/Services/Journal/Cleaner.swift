@@ -52,8 +52,17 @@ package struct Cleaner {
             guard isDue(index, log) else { return [] }
             current = (oldest, 0)
         }
-        return carry(oldest, index) ?? [.release(through: oldest, known: log.known)]
+        if let entries = carry(oldest, index) { return entries }
+        // What is ending is neither carried nor cut off.
+        if residents[oldest]?.contains(where: { index[$0]?.segment == oldest }) == true {
+            current = (oldest, 0)
+            return []
+        }
+        return [.release(through: oldest, known: log.known)]
     }
+
+    /// Something of the segment could not be carried: look at all of it again.
+    package mutating func retry() { if let segment = current?.segment { current = (segment, 0) } }
 
     /// The release of `segment` was answered and had its effect.
     package mutating func released(_ segment: UInt64) {
@@ -84,7 +93,7 @@ package struct Cleaner {
         var entries: [JournalEntry] = []
         while next < ids.count, bytes < Self.stepBytes {
             defer { next += 1 }
-            guard let message = index[ids[next]], message.segment == segment else { continue }
+            guard let message = index[ids[next]], message.segment == segment, !message.isEnding else { continue }
             entries.append(.carry(message.record))
             bytes += message.record.logBytes
         }

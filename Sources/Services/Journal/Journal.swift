@@ -23,6 +23,8 @@ package final class Journal {
     }
 
     package enum Failure: Error, Equatable {
+        /// Larger than a segment can hold.
+        case tooLarge
         /// No free segment: the disk is full, or the next one is still being prepared.
         case noRoom
         /// The sync that was to cover it failed, and all that it covered was declared void.
@@ -104,6 +106,7 @@ package final class Journal {
 
     /// Appends one batch. It is durable only after ``sync()``. On `.disk` the segment must be declared void: ``voidUnsynced()``.
     package func write(_ batch: inout Batch) throws(Failure) -> Place {
+        guard batch.length <= batchCapacity else { throw .tooLarge }
         if !hasRoomInSegment(batch.length) { try openSegment() }
         return try append(&batch)
     }

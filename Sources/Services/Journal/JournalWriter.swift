@@ -1,5 +1,5 @@
 package import JournalFormat
-private import Posix
+internal import Posix
 
 /// What the queue asks of the log.
 package enum JournalEntry: Sendable {
@@ -14,6 +14,8 @@ package enum JournalEntry: Sendable {
     /// Nothing lives in segments up to this one any more, as far as answers up to token `known` tell. When the segments hold messages of later
     /// tokens nothing happens: the owner tries again when it knows them.
     case release(through: UInt64, known: UInt64)
+    /// The last entry of an orderly stop: everything is synced, and a batch without records says so, so that the next start has no doubts to settle.
+    case stop
 
     /// New mail is refused when room is short or the disk fails; all else is owed to mail accepted before.
     package var isNewMail: Bool { if case .accept = self { true } else { false } }
@@ -23,6 +25,7 @@ package enum JournalEntry: Sendable {
         switch self {
         case .accept: true
         case .finish(_, let bounce, _): bounce != nil
+        case .stop: true
         case .carry, .records, .release: false
         }
     }
@@ -42,6 +45,8 @@ package struct Placement: Equatable, Sendable {
     /// Of the record; the log may not be cut behind it.
     package let segment: UInt64
     package let content: ContentReference
+    /// It was carried though its content did not check: the bytes as they are, still known as damaged.
+    package var isDamaged = false
 }
 
 /// Group commit, without the thread: takes entries in order, writes them in few batches, syncs, and says what became of each.
@@ -90,12 +95,13 @@ package final class JournalWriter {
                 if mustSync { try syncAll() }
                 break
             } catch {
-                guard case .disk = error else {
+                if case .disk = error {
+                    voidUnsynced()
+                } else if !releaseWaiting() {
                     // What waits behind what is owed would wait without end.
                     waiting = owed(among: waiting, refusing: error)
                     break
                 }
-                voidUnsynced()
             }
         }
         if isDead { giveUp() }
@@ -112,6 +118,12 @@ package final class JournalWriter {
                 try release(through: number, known: known)
                 answers.append((first.token, .durable(nil)))
                 waiting.removeFirst()
+            } else if case .stop = first.entry {
+                try syncAll()
+                var marker = Batch()
+                _ = try journal.write(&marker)
+                answers.append((first.token, .durable(nil)))
+                waiting.removeFirst()
             } else {
                 try writeOneBatch()
             }
@@ -124,10 +136,28 @@ package final class JournalWriter {
         lastToken = lastToken.filter { $0.key > number }
     }
 
+    /// Without room, what frees segments goes first. It may overtake: its owner asked for it on the ground of durable answers alone.
+    /// - Returns: whether a segment is free now.
+    private func releaseWaiting() -> Bool {
+        let free = journal.pool.count
+        for item in waiting {
+            guard case .release(let number, let known) = item.entry else { continue }
+            do throws(Journal.Failure) {
+                try syncAll()
+                try release(through: number, known: known)
+            } catch {
+                return false
+            }
+            answers.append((item.token, .durable(nil)))
+            waiting.removeAll { $0.token == item.token }
+        }
+        return journal.pool.count > free
+    }
+
     private func writeOneBatch() throws(Journal.Failure) {
         var batch = Batch()
         var items: [Item] = []
-        var contents: [(item: Int, offset: Int, length: Int)] = []
+        var contents: [(item: Int, offset: Int, length: Int, isDamaged: Bool)] = []
         gather(&batch, &items, &contents)
         guard !items.isEmpty else { return }
         do throws(Journal.Failure) {
@@ -136,9 +166,14 @@ package final class JournalWriter {
             answerSynced()
             unsynced.append(contentsOf: items)
         } catch {
+            // On the way to a new segment the old one may have been synced.
+            answerSynced()
             if error == .noRoom {
                 // What is owed stays at the front, in order, until a segment is free.
                 waiting.insert(contentsOf: owed(among: items, refusing: error), at: 0)
+            } else if error == .tooLarge {
+                for item in items { answers.append((item.token, .refused(error))) }
+                return
             } else {
                 for index in items.indices { items[index].sequence = .max }
                 unsynced.append(contentsOf: items)
@@ -148,7 +183,7 @@ package final class JournalWriter {
     }
 
     private func note(
-        _ place: Journal.Place, _ checks: [UInt32], _ contents: [(item: Int, offset: Int, length: Int)], in items: inout [Item]
+        _ place: Journal.Place, _ checks: [UInt32], _ contents: [(item: Int, offset: Int, length: Int, isDamaged: Bool)], in items: inout [Item]
     ) {
         for index in items.indices {
             items[index].sequence = place.sequence
@@ -160,16 +195,17 @@ package final class JournalWriter {
             items[content.item].placement = Placement(
                 segment: place.segment,
                 content: .inline(
-                    segment: place.segment, offset: UInt32(place.contentOffset + content.offset), length: UInt32(content.length), check: check))
+                    segment: place.segment, offset: UInt32(place.contentOffset + content.offset), length: UInt32(content.length), check: check),
+                isDamaged: content.isDamaged)
         }
     }
 
     /// Moves what fits into one batch from ``waiting`` to `items`.
-    private func gather(_ batch: inout Batch, _ items: inout [Item], _ contents: inout [(item: Int, offset: Int, length: Int)]) {
+    private func gather(_ batch: inout Batch, _ items: inout [Item], _ contents: inout [(item: Int, offset: Int, length: Int, isDamaged: Bool)]) {
         var taken = 0
         while taken < waiting.count, batch.length < Self.batchBytes {
             let item = waiting[taken]
-            if case .release = item.entry { break }
+            if item.entry.isOrder { break }
             let length = item.entry.length
             if item.entry.isNewMail, length > journal.batchCapacity || !journal.hasRoomForMail(batch.length + length) {
                 answers.append((item.token, .refused(.noRoom)))
@@ -178,24 +214,32 @@ package final class JournalWriter {
             }
             if !batch.isEmpty, batch.length + length > journal.batchCapacity { break }
             if let message = item.entry.message { journal.noteID(message.id) }
-            if let content = append(item.entry, to: &batch) { contents.append((items.count, content.offset, content.length)) }
-            items.append(item)
             taken += 1
+            do throws(SystemError) {
+                if let content = try append(item.entry, to: &batch) {
+                    contents.append((items.count, content.offset, content.length, content.isDamaged))
+                }
+                items.append(item)
+            } catch {
+                // A carry whose content cannot be read now: it stays where it is.
+                answers.append((item.token, .refused(.disk(error))))
+            }
         }
         waiting.removeFirst(taken)
     }
 
-    private func append(_ entry: JournalEntry, to batch: inout Batch) -> (offset: Int, length: Int)? {
+    private func append(_ entry: JournalEntry, to batch: inout Batch) throws(SystemError) -> (offset: Int, length: Int, isDamaged: Bool)? {
         switch entry {
-        case .accept(let message, let content?): return (batch.append(message, carried: false, content: content), content.count)
+        case .accept(let message, let content?): return (batch.append(message, carried: false, content: content), content.count, false)
         case .accept(let message, nil): batch.append(.accept(message))
         case .carry(let message):
             guard case .inline = message.content else {
                 batch.append(.carry(message))
                 return nil
             }
-            let (content, isDamaged) = read(message.content)
-            return (batch.append(message, carried: true, content: content, isDamaged: isDamaged), content.count)
+            // Damaged content is carried as it is, and stays known as damaged.
+            let (content, isWhole) = try journal.table.read(message.content)
+            return (batch.append(message, carried: true, content: content, isDamaged: !isWhole), content.count, !isWhole)
         case .records(let records): for record in records { batch.append(record) }
         case .finish(let id, let bounce, let content):
             defer { batch.append(.finish(id: id, bounce: bounce?.id ?? 0)) }
@@ -204,18 +248,10 @@ package final class JournalWriter {
                 batch.append(.accept(bounce))
                 return nil
             }
-            return (batch.append(bounce, carried: false, content: content), content.count)
-        case .release: break
+            return (batch.append(bounce, carried: false, content: content), content.count, false)
+        case .release, .stop: break
         }
         return nil
-    }
-
-    /// Damaged content is carried as it is, and stays known as damaged.
-    private func read(_ reference: ContentReference) -> (bytes: [UInt8], isDamaged: Bool) {
-        if let content = journal.table.content(reference) { return (content, false) }
-        guard case .inline(let segment, let offset, let length, _) = reference else { return ([], true) }
-        let bytes = (try? journal.table[segment]?.file.read(Int(length), at: Int(offset))) ?? []
-        return (bytes + [UInt8](repeating: 0, count: Int(length) - bytes.count), true)
     }
 
     // MARK: Syncs and their failures
@@ -265,7 +301,15 @@ extension JournalEntry {
         switch self {
         case .accept(let message, _), .carry(let message): message
         case .finish(_, let bounce, _): bounce
-        case .records, .release: nil
+        case .records, .release, .stop: nil
+        }
+    }
+
+    /// Something to do rather than to write.
+    fileprivate var isOrder: Bool {
+        switch self {
+        case .release, .stop: true
+        case .accept, .carry, .records, .finish: false
         }
     }
 
@@ -280,7 +324,7 @@ extension JournalEntry {
                 return sum + 32
             }
         case .finish(_, let bounce, let content): 32 + (bounce?.logBytes ?? 0) + content.count
-        case .release: 0
+        case .release, .stop: 0
         }
     }
 }

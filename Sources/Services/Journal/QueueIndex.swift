@@ -1,10 +1,13 @@
 package import JournalFormat
 
-/// One message that lives in the queue. What costs memory: this object, the sender, and the packed recipients: about 250 bytes and the addresses.
+/// One message that lives in the queue. What costs memory: this object, the sender, and the packed recipients; with what schedule
+/// and cleaner keep about 340 bytes and the addresses (docs/queue.md).
 package final class QueuedMessage {
     package var record: MessageRecord
     /// Where its latest accept or carry stands.
     package fileprivate(set) var segment: UInt64
+    /// Its end is on the way to the log; until that is durable the message counts as alive, and must not be carried any more.
+    package var isEnding = false
 
     fileprivate init(_ record: MessageRecord, segment: UInt64) {
         self.record = record
@@ -19,6 +22,9 @@ package struct QueueIndex {
     package private(set) var messages: [UInt64: QueuedMessage] = [:]
     /// The measure that decides about cleaning.
     package private(set) var liveBytes = 0
+    /// Recipients still to be tried.
+    package private(set) var pendingLocal = 0
+    package private(set) var pendingRemote = 0
 
     package init() {}
 
@@ -30,7 +36,9 @@ package struct QueueIndex {
         case .accept(let message), .carry(let message): insert(message, segment)
         case .outcome(let id, let recipient, let state, let text):
             guard let message = messages[id] else { return }
+            countPending(message.record, -1)
             message.record.recipients.end(recipient, as: state)
+            countPending(message.record, 1)
             if state == .failed, !text.isEmpty {
                 let before = message.record.logBytes
                 message.record.failures.append(recipient, text)
@@ -49,7 +57,9 @@ package struct QueueIndex {
     }
 
     private mutating func insert(_ record: MessageRecord, _ segment: UInt64) {
+        countPending(record, 1)
         if let message = messages[record.id] {
+            countPending(message.record, -1)
             liveBytes += record.logBytes - message.record.logBytes
             message.record = record
             message.segment = segment
@@ -60,6 +70,13 @@ package struct QueueIndex {
     }
 
     private mutating func remove(_ id: UInt64) {
-        if let message = messages.removeValue(forKey: id) { liveBytes -= message.record.logBytes }
+        guard let message = messages.removeValue(forKey: id) else { return }
+        liveBytes -= message.record.logBytes
+        countPending(message.record, -1)
+    }
+
+    private mutating func countPending(_ record: MessageRecord, _ sign: Int) {
+        pendingLocal += sign * record.recipients.pendingCount(.local)
+        pendingRemote += sign * record.recipients.pendingCount(.remote)
     }
 }

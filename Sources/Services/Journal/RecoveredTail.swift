@@ -7,21 +7,24 @@ struct RecoveredTail {
     private var touched: Set<UInt64> = []
     private var finished: [(id: UInt64, bounce: UInt64)] = []
 
-    var isEmpty: Bool { touched.isEmpty && finished.isEmpty }
+    /// Voids were obeyed that may not be durable: they must be declared again.
+    private var hasVoids = false
+
+    var isEmpty: Bool { touched.isEmpty && finished.isEmpty && !hasVoids }
 
     mutating func note(_ record: JournalRecord) {
         switch record {
         case .accept(let message), .carry(let message): touched.insert(message.id)
         case .outcome(let id, _, _, _), .retry(let id, _, _): touched.insert(id)
         case .finish(let id, let bounce): finished.append((id, bounce))
-        case .void: break
+        case .void: hasVoids = true
         }
     }
 
     /// Writes every touched message again with its folded state, and every end with its bounce; durable when this returns.
     /// Cut off at any point, the old batches still say the same.
     func settle(_ journal: Journal, _ index: inout QueueIndex) throws(SystemError) {
-        let entries = entries(journal, index)
+        let entries = try entries(journal, index)
         let writer = JournalWriter(journal)
         var answers = writer.commit(entries.enumerated().map { (UInt64($0.offset), $0.element.entry) }, sync: true)
         while writer.hasWaiting {
@@ -34,12 +37,13 @@ struct RecoveredTail {
         }
     }
 
-    private func entries(_ journal: Journal, _ index: QueueIndex) -> [(entry: JournalEntry, message: UInt64?)] {
+    private func entries(_ journal: Journal, _ index: QueueIndex) throws(SystemError) -> [(entry: JournalEntry, message: UInt64?)] {
         var entries: [(entry: JournalEntry, message: UInt64?)] = []
         var bounces: Set<UInt64> = []
         for (id, bounce) in finished {
             let record = index[bounce]?.record
-            let content = record.flatMap { journal.table.content($0.content) } ?? []
+            // The tail was checked when it was read, contents and all.
+            let content = try record.map { (record) throws(SystemError) in try journal.table.read(record.content).bytes } ?? []
             bounces.insert(bounce)
             entries.append((.finish(id: id, bounce: record, bounceContent: content), record?.id))
         }

@@ -55,6 +55,7 @@ private struct Recovery {
     var tail = RecoveredTail()
     private var voids: [UInt64: [ClosedRange<UInt64>]] = [:]
     private var newVoids: [JournalRecord] = []
+    private var headless: [(name: String, file: any StorageFile)] = []
     private var newestWithBatches: UInt64 = 0
     /// Segments whose first batch is there and was synced.
     private var firstSynced: Set<UInt64> = []
@@ -86,8 +87,7 @@ private struct Recovery {
                 start.lastID = max(start.lastID, header.lastID)
                 start.lastSequence = max(start.lastSequence, max(header.firstSequence, 1) - 1)
             } else if try file.size() == parameters.segmentSize {
-                // Never used, or its first header was cut off by a crash: then no batch in it was ever synced.
-                pool.put(name, file)
+                headless.append((name, file))
             } else {
                 // It was being prepared at the crash.
                 try remove(name)
@@ -152,13 +152,16 @@ private struct Recovery {
 
     private mutating func setAside(_ name: String) throws(SystemError) {
         try storage.makeDirectory(Self.quarantine)
-        let kept = "\(Self.quarantine)/journal-\(name)-\(start.epoch)"
+        let taken = Set(try storage.list(Self.quarantine))
+        var number = 1
+        while taken.contains("journal-\(name)-\(number)") { number += 1 }
+        let kept = "\(Self.quarantine)/journal-\(name)-\(number)"
         try storage.rename("\(SegmentPool.folder)/\(name)", to: kept)
         findings.append(.unknownFile("\(SegmentPool.folder)/\(name)", kept: kept))
     }
 
     /// Bytes kept of one place, at most: enough to look into what happened.
-    private static let keptBytes = 1 << 20
+    private static let keptBytes = 64 << 20
 
     private func keep(_ segment: Segment, _ bytes: Range<Int>) -> String {
         let path = "\(Self.quarantine)/segment-\(segment.number)-\(bytes.lowerBound)"
@@ -166,7 +169,10 @@ private struct Recovery {
             try storage.makeDirectory(Self.quarantine)
             let content = try segment.file.read(min(bytes.count, Self.keptBytes), at: bytes.lowerBound)
             try? storage.remove(path)
-            try storage.create(path).write(content, at: 0)
+            let file = try storage.create(path)
+            try file.write(content, at: 0)
+            try file.sync()
+            try storage.syncDirectory(Self.quarantine)
             return path
         } catch {
             return "nothing (\(error))"
@@ -178,6 +184,7 @@ private struct Recovery {
     mutating func readAll(into index: inout QueueIndex) throws(SystemError) {
         try findVoids()
         findMissing()
+        try placeHeadless()
         for (position, segment) in start.segments.enumerated() {
             var reader = SegmentReader(
                 segment, requiredThrough: requiredThrough(position), scansBehindEnd: segment.number >= newestWithBatches, trustedThrough: mark)
@@ -227,6 +234,15 @@ private struct Recovery {
     private mutating func findMissing() {
         for (segment, next) in zip(start.segments, start.segments.dropFirst()) where firstSynced.contains(next.number) {
             for number in segment.number + 1..<next.number where voids[number] == nil { findings.append(.missingSegment(number)) }
+        }
+    }
+
+    /// Files without a header were never used, or a crash cut off their first header: then no batch in them was ever synced. But when a segment is
+    /// missing it may be one of them: they are kept.
+    private mutating func placeHeadless() throws(SystemError) {
+        let isMissing = findings.contains { if case .missingSegment = $0 { true } else { false } }
+        for (name, file) in headless {
+            if isMissing, SegmentHeader.read(try file.read(Block.size, at: 0)) == .damaged { try setAside(name) } else { pool.put(name, file) }
         }
     }
 

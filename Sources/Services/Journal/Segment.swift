@@ -1,6 +1,6 @@
 package import JournalFormat
 package import Storage
-private import Posix
+internal import Posix
 private import Synchronization
 
 /// A segment file in use.
@@ -36,13 +36,20 @@ package final class SegmentTable: Sendable {
 }
 
 extension SegmentTable {
-    /// The content of a message in a segment, checked; nil when it is damaged, or the segment was recycled meanwhile.
+    /// The content of a message in a segment, checked; nil when it is damaged, cannot be read now, or the segment was recycled meanwhile.
     package func content(_ reference: ContentReference) -> [UInt8]? {
-        guard case .inline(let number, let offset, let length, let check) = reference, let segment = self[number],
-            let bytes = try? segment.file.read(Int(length), at: Int(offset)), bytes.count == Int(length)
-        else { return nil }
+        guard let (bytes, isWhole) = try? read(reference), isWhole else { return nil }
+        return bytes
+    }
+
+    /// - Returns: `isWhole` false when the bytes are not what was written.
+    /// - Throws: when the disk cannot be read now; that says nothing about the bytes.
+    func read(_ reference: ContentReference) throws(SystemError) -> (bytes: [UInt8], isWhole: Bool) {
+        guard case .inline(let number, let offset, let length, let check) = reference, let segment = self[number] else { return ([], false) }
+        let bytes = try segment.file.read(Int(length), at: Int(offset))
         var computed = segment.salt.check
         computed.update(bytes)
-        return computed.value == check ? bytes : nil
+        let missing = Int(length) - bytes.count
+        return (bytes + [UInt8](repeating: 0, count: missing), missing == 0 && computed.value == check)
     }
 }

@@ -4,6 +4,9 @@ package import Posix
 
 /// What qmail-local does with one message (spec-qmail §7), for the deliveries of one user. Several run at once, on threads of their caller,
 /// which must ignore SIGPIPE.
+///
+/// It runs as the user and must not know the queue, routing or other users. What holds: success is said only when every instruction has been
+/// carried out; trouble of the system is a deferral.
 package final class LocalDelivery: Sendable {
     private let homes = HomeKeeper()
     private let maildirs = MaildirCache()

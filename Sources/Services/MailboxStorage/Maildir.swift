@@ -5,6 +5,8 @@ package import Posix
 /// An open Maildir. Many threads deliver into it at once; a delivery counts after its file's fsync and a directory fsync that began after its rename.
 ///
 /// All work is relative to directories held open and owned by us, so that no link swapped in later leads a message into another's hands.
+///
+/// Module `MailboxStorage` must not know addresses or `.qmail`: it is given lines, a message and a path.
 package final class Maildir: Sendable {
     private let new: FileDescriptor
     let tmp: FileDescriptor

@@ -15,6 +15,9 @@ package struct Lease: Equatable, Sendable {
 /// store could stand; so every call carries its lease, is asynchronous, and is answered by itself.
 ///
 /// The writer's thread gathers what arrives while a sync runs: that is the next batch.
+///
+/// It must not know recipients or schedules. What holds: one thread writes; an entry is answered once, on the loop; "durable" is said only after
+/// the sync that covers it.
 package final class JournalStore {
     package enum Answer: Equatable, Sendable {
         /// Durable. For messages: where they are now.

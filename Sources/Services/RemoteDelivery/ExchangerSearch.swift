@@ -5,6 +5,9 @@ package import Frames
 /// Finds where mail for a host goes (spec-qmail §14.4, with IPv6): answers of DNS in, questions and the result out.
 ///
 /// MX of the host → addresses of each exchanger; without MX the host's own addresses; a route's relay by its addresses only.
+///
+/// Module `RemoteDelivery` decides where mail goes; it must not know sockets or SMTP. What holds: it does not lead to this host unless a route says
+/// so, every search ends, and only a certain "no" of DNS fails: trouble defers.
 package struct ExchangerSearch {
     /// hardening.md "DNS".
     package struct Limits: Sendable {

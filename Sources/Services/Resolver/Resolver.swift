@@ -6,6 +6,8 @@ package import Posix
 /// The DNS client: libunbound on a thread of its own, which caches and follows aliases, asked and heard on one loop.
 ///
 /// It forwards to the servers it is given, else to those of `/etc/resolv.conf`, else it asks the Internet from the root down.
+///
+/// It must not know mail. It returns records within ``Limits``, and "no such name" only when the DNS said so.
 package final class Resolver {
     /// hardening.md "DNS".
     package struct Limits: Sendable {

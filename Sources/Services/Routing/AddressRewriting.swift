@@ -6,6 +6,9 @@ private import Bytes
 ///
 /// A value made of control files; each question costs a few hash look-ups, however many domains there are.
 /// Domains are compared without case, the address that comes out keeps its own.
+///
+/// Module `Routing` says whose an address is and must not see mail. What holds: trouble that may pass is never taken for "nobody"
+/// (``LookupTrouble``).
 package struct AddressRewriting: Sendable {
     private let envNoAtHost: [UInt8]
     private let percentHack: Set<[UInt8]>

@@ -4,6 +4,8 @@ package import Posix
 /// them, reorders them, loses directory entries and fails on demand.
 ///
 /// Paths are relative to the queue's folder. Calls block; they are made on threads of their own.
+///
+/// It must not know what a segment or a message is. What holds: a write is durable only after the file's sync, a name only after its directory's.
 package protocol Storage: Sendable {
     /// Names in a directory, in no order; empty when it does not exist.
     func list(_ directory: String) throws(SystemError) -> [String]
