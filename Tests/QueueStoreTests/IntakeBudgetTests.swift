@@ -2,7 +2,9 @@ import QueueStore
 import Testing
 
 @Suite struct IntakeBudgetTests {
-    private static func limits(_ bytes: Int, _ count: Int = 2) -> IntakeBudget.Limits { .init(heldBytes: bytes, connections: count, openFiles: count) }
+    private static func limits(_ bytes: Int, _ count: Int = 2) -> IntakeBudget.Limits {
+        IntakeBudget.Limits(heldBytes: bytes, connections: count, openFiles: count)
+    }
 
     @Test func memoryIsShortThenFull() {
         let budget = IntakeBudget(Self.limits(100))

@@ -47,7 +47,9 @@ import Testing
                 let free = try disk.freeBytes()
                 #expect(free >= Store.parameters.segmentSize, "the margin is untouched")
                 for id in store.durable.keys {
-                    store.store.submit(.finish(id: id, bounce: nil, bounceContent: []), under: store.store.lease) { if $0 == .durable(nil) { ended += 1 } }
+                    store.store.submit(.finish(id: id, bounce: nil, bounceContent: []), under: store.store.lease) {
+                        if $0 == .durable(nil) { ended += 1 }
+                    }
                 }
                 store.store.syncNow()
             }, until: { ended == store.durable.count })

@@ -79,7 +79,8 @@ final class AdminDoor {
     private func counts() -> Admin.Counts {
         let index = queue.index
         return Admin.Counts(
-            messages: UInt64(index.messages.count), waitingLocal: UInt64(max(0, index.pendingLocal)), waitingRemote: UInt64(max(0, index.pendingRemote)))
+            messages: UInt64(index.messages.count), waitingLocal: UInt64(max(0, index.pendingLocal)),
+            waitingRemote: UInt64(max(0, index.pendingRemote)))
     }
 
     /// - Returns: false when the client must take something first.

@@ -2,8 +2,8 @@ internal import Addresses
 internal import Boundaries
 internal import Bytes
 internal import Frames
-internal import Posix
 internal import JournalFormat
+internal import Posix
 internal import QueueStore
 
 /// The queue's side of `run/inject`: any number of clients, each with any number of messages under way. What a client has not committed leaves
