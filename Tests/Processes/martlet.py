@@ -156,8 +156,9 @@ class Martlet:
 
     def start(self):
         """Starts martletd and waits until it is ready."""
+        said = len(self.log())
         self.launch()
-        ready = self.wait_for_log(r"^martletd: ready: (.*)$")
+        ready = self.wait_for_log(r"^martletd: ready: (.*)$", after=said)
         match = re.match(r"smtp on (\S+?):(\d+)(,|$)", ready[1])
         self.address = (match[1].strip("[]"), int(match[2])) if match else None
         return self

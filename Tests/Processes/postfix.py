@@ -1,4 +1,4 @@
-"""A private Postfix for tests: its own configuration, queue and port in a temporary directory; nothing of the machine's own mail is touched. Needs root."""
+"""A private Postfix for tests: its own configuration, queue and port in a temporary directory; the machine's own mail is not touched. Needs root."""
 
 import pathlib
 import re

@@ -1,4 +1,4 @@
-"""kill -9 of every process at random moments under load. An outside ledger of every 250 says what must have arrived: nothing is lost, nothing is mixed up,
+"""kill -9 of every process at random moments under load. An outside ledger of every 250 says what must have arrived: nothing is lost or mixed up,
 and what came twice is explained by a crash (hardening.md 2.2: I1, I2, I4, I6).
 
 MARTLET_SEED repeats a run's decisions, MARTLET_KILL_SECONDS makes it longer.
@@ -195,7 +195,7 @@ def drain(server):
             time.sleep(0.05)
         return False
 
-    wait_until(done, lambda: f"the queue does not drain:\n{server.command('qmail-qread').stdout.decode()[-2000:]}\n{server.log()[-3000:]}", DRAIN_LIMIT)
+    wait_until(done, lambda: f"it does not drain:\n{server.command('qmail-qread').stdout.decode()[-2000:]}\n{server.log()[-3000:]}", DRAIN_LIMIT)
 
 
 def judge(ledger, server, sink, kills):

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import smtplib
+import socket
 import subprocess
 import sys
 import tempfile
@@ -65,7 +66,8 @@ def content_of(message):
 
 @needs_postfix
 @pytest.mark.parametrize("body", [
-    "hello\n", "", ".\n..\n...\n.end\n", "x" * 900 + "\n", "a line\n" * 200_000, "no line end", "\n\n\n", "smörgås\n"], ids=lambda body: repr(body[:10]))
+    "hello\n", "", ".\n..\n...\n.end\n", "x" * 900 + "\n", "a line\n" * 200_000, "no line end", "\n\n\n", "smörgås\n",
+], ids=lambda body: repr(body[:10]))
 def test_content_arrives_at_postfix(home, far, body):
     relaying(home, f"{FAR}:127.0.0.1:{far.port}")
     before = len(far.messages("carol"))
@@ -301,10 +303,16 @@ class Network:
     def sink(self, address):
         """smtp-sink at port 25 of the address; counts what it took."""
         output = tempfile.TemporaryFile()
-        process = subprocess.Popen([*self.inside, "smtp-sink", "-u", "nobody", "-c", f"{address}:25", "100"], stdout=output, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*self.inside, "smtp-sink", "-u", "nobody", "-c", f"{address}:25", "100"], stdout=output, stderr=subprocess.DEVNULL)
         self.servers.append(process)
-        wait_until(lambda: subprocess.run([*self.inside, "sh", "-c", f"ss -Hltn src {address}:25 2>/dev/null || cat /proc/net/tcp"],
-                                          capture_output=True, text=True, timeout=10).stdout.strip(), "smtp-sink does not listen")
+        # proc(5): the address in the machine's byte order, port 25, listening.
+        place = f"{int.from_bytes(socket.inet_aton(address), sys.byteorder):08X}:0019 00000000:0000 0A"
+
+        def is_listening():
+            return place in subprocess.run([*self.inside, "cat", "/proc/net/tcp"], capture_output=True, text=True, timeout=10).stdout
+
+        wait_until(is_listening, "smtp-sink does not listen")
 
         def count():
             found = re.findall(rb"mesg=(\d+)", os.pread(output.fileno(), 1 << 20, 0))
@@ -329,7 +337,8 @@ def test_exchangers_are_found_by_name_and_tried_in_order(home):
             pytest.skip("this system gives no network of its own")
         names = Names(network.inside)
         names.zone.write_text(
-            "two.test MX 10 first.test\ntwo.test MX 20 second.test\nfirst.test A 198.51.100.1\nsecond.test A 198.51.100.2\nplain.test A 198.51.100.3\n")
+            "two.test MX 10 first.test\ntwo.test MX 20 second.test\n"
+            "first.test A 198.51.100.1\nsecond.test A 198.51.100.2\nplain.test A 198.51.100.3\n")
         uid, gid = harness.account()
         home.wrapper = [*network.inside, "--setuid", str(uid), "--setgid", str(gid)]
         home.user("bob")

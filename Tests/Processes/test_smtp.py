@@ -268,7 +268,8 @@ def test_nothing_was_smuggled(shared):
 # Replies
 
 
-@pytest.mark.parametrize("command", ["HELO {}", "MAIL FROM:<{}@x.example>", "MAIL FROM:<a@{}>", "RCPT TO:<{}@mail.example>", "VRFY {}", "{}", "NOOP {}"])
+@pytest.mark.parametrize("command", [
+    "HELO {}", "MAIL FROM:<{}@x.example>", "MAIL FROM:<a@{}>", "RCPT TO:<{}@mail.example>", "VRFY {}", "{}", "NOOP {}"])
 def test_no_reply_echoes_what_came(shared, command):
     """`Dialogue` checks the form of each line; sessions end after 20 errors, so new ones are made."""
     before, after = command.encode().split(b"{}")

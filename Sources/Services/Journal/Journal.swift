@@ -59,6 +59,8 @@ package final class Journal {
         var lastSequence: UInt64 = 0
         var lastID: UInt64 = 0
         var lastNumber: UInt64 = 0
+        /// The first segment that must be there, as the newest batch says.
+        var oldestNumber: UInt64 = 0
         var epoch: UInt64 = 0
         /// The highest sequence known to be synced.
         var mark: UInt64 = 0

@@ -96,6 +96,7 @@ private struct Recovery {
         used.sort { $0.number < $1.number }
         start.lastNumber = used.last?.number ?? 0
         try markNewest(used, &oldest)
+        start.oldestNumber = oldest
         try sortOut(used, oldest)
     }
 
@@ -232,6 +233,10 @@ private struct Recovery {
 
     /// Every number must be there, unless its header never was: then the first batch of the next one declares it void, if that was ever synced.
     private mutating func findMissing() {
+        // A file is used again only when a batch that says so is durable: what the newest batch names as the oldest segment must still be there.
+        if let first = start.segments.first, firstSynced.contains(first.number) {
+            for number in start.oldestNumber..<first.number where voids[number] == nil { findings.append(.missingSegment(number)) }
+        }
         for (segment, next) in zip(start.segments, start.segments.dropFirst()) where firstSynced.contains(next.number) {
             for number in segment.number + 1..<next.number where voids[number] == nil { findings.append(.missingSegment(number)) }
         }
