@@ -17,6 +17,7 @@ package final class SegmentPool: Sendable {
     private let state = Mutex(State())
 
     static let folder = "journal"
+    private static let syncBytes = 4 << 20
     private static let zeros = [UInt8](repeating: 0, count: 1 << 20)
     /// Segments that must still fit on the disk beside the one being made: mailboxes often stand on the same disk, and deliveries are what empties
     /// the queue.
@@ -79,6 +80,8 @@ package final class SegmentPool: Sendable {
             let count = min(Self.zeros.count, segmentSize - offset)
             try file.write(count == Self.zeros.count ? Self.zeros : Array(Self.zeros[..<count]), at: offset)
             offset += count
+            // In small portions: a sync of mail must not wait behind a whole segment of zeros.
+            if offset % Self.syncBytes == 0 { try file.sync() }
         }
         try file.sync()
     }
