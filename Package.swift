@@ -92,6 +92,7 @@ let package = Package(
         tests("ScheduleTests", ["Addresses", "Schedule"]),
         .target(name: "SimulatedDisk", dependencies: ["Posix", "Storage"], path: "Tests/SimulatedDisk", swiftSettings: strict),
         tests("JournalTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "SimulatedDisk", "Storage"]),
+        tests("QueueStoreTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "QueueStore", "SimulatedDisk", "Storage"]),
         tests("RoutingTests", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix"]),
         tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "MessageHeader", "Posix", "QmailCommands"]),

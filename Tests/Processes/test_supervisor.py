@@ -4,11 +4,12 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
 
-from martlet import account, is_running, processes, wait_until
+from martlet import account, as_account, is_running, processes, wait_until
 
 ROLES = {"queue", "route", "dns", "lspawn", "remote", "smtpd"}
 
@@ -208,3 +209,15 @@ def test_home_that_cannot_be_written(home):
         assert re.search(r"run: .*; let the account that starts martletd own ", one_line(home))
     finally:
         home.home.chmod(0o755)
+
+
+def test_lines_go_to_the_log_of_the_home(home):
+    home.log_path = home.home / "outside"
+    with open(home.log_path, "w") as outside:
+        home.supervisor = subprocess.Popen(
+            [home.programs / "martletd", "-l", home.home], stderr=outside, stdin=subprocess.DEVNULL, **as_account())
+    current = home.home / "log/current"
+    wait_until(lambda: current.exists() and "martletd: ready" in current.read_text(), "no ready line in log/current")
+    home.stop()
+    assert current.read_text().rstrip().endswith("martletd: stopped")
+    assert home.log_path.read_text() == ""

@@ -130,6 +130,13 @@ package final class SimulatedDisk: Storage {
         }
     }
 
+    package func freeBytes() throws(SystemError) -> Int {
+        try with { (state) throws(SystemError) in
+            try state.spendCall()
+            return state.manners.capacity - state.usedBytes
+        }
+    }
+
     package func syncDirectory(_ path: String) throws(SystemError) {
         try with { (state) throws(SystemError) in
             try state.spendCall()

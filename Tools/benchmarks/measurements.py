@@ -164,12 +164,13 @@ class List(Measurement):
 
 
 class IdleConnections(Measurement):
-    """What one more connection costs that has been greeted and says nothing, all processes counted."""
+    """What one more connection costs that has been greeted and says nothing, and then one that waits after EHLO; all processes counted."""
 
     def __init__(self, connections):
         self.connections = connections
         self.title = f"memory of each of {connections:,} idle connections"
-        self.figures = [Figure(self.title, "KiB", False, "under 30 KiB")]
+        self.after_ehlo = f"memory of each of {connections:,} connections idle after EHLO"
+        self.figures = [Figure(title, "KiB", False, "under 30 KiB") for title in (self.title, self.after_ehlo)]
 
     def take(self, kind, programs, progress):
         clients = []
@@ -181,11 +182,20 @@ class IdleConnections(Measurement):
                     greeting = clients[-1].recv(512)
                     if not greeting.startswith(b"220"):
                         raise OSError(f"{server.name} greets connection {len(clients)} with {greeting!r}")
-                settle(server.pid)
-                return {self.title: (memory(family(server.pid)) - before) / 1024 / self.connections}
+                greeted = self._settled(server)
+                for client in clients:
+                    client.sendall(b"EHLO bench.example\r\n")
+                for client in clients:
+                    client.recv(4096)
+                return {title: (now - before) / 1024 / self.connections
+                        for title, now in ((self.title, greeted), (self.after_ehlo, self._settled(server)))}
             finally:
                 for client in clients:
                     client.close()
+
+    def _settled(self, server):
+        settle(server.pid)
+        return memory(family(server.pid))
 
 
 class Injection(Measurement):

@@ -5,7 +5,6 @@ import os
 import pathlib
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,17 +16,6 @@ MAX_RECIPIENTS = 20_000
 # A server that was just started still writes: Martlet prepares its log. It is measured when it has been quiet for so long.
 QUIET_SECONDS = 0.5
 SETTLE_LIMIT = 60.0
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
-def listens(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 def family(pid):
@@ -82,11 +70,11 @@ class Sink:
     """smtp-sink: takes everything, stores nothing, counts."""
 
     def __init__(self):
-        self.port = free_port()
+        self.port = martlet.free_port()
         self.output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             ["smtp-sink", "-u", "nobody", "-c", f"127.0.0.1:{self.port}", "1024"], stdout=self.output, stderr=subprocess.DEVNULL)
-        martlet.wait_until(lambda: listens(self.port), "smtp-sink does not listen")
+        martlet.wait_until(lambda: martlet.listens(self.port), "smtp-sink does not listen")
 
     def count(self):
         # One line rewritten in place; only its end is of interest.
@@ -170,7 +158,7 @@ class PostfixServer:
     def __init__(self, _, sink_port=1, hold=False, sessions=50):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="postfix-"))
         self.directory.chmod(0o755)
-        self.port = free_port()
+        self.port = martlet.free_port()
         for name in ("etc", "queue", "data", "mail"):
             (self.directory / name).mkdir()
         shutil.chown(self.directory / "data", "postfix")
@@ -178,14 +166,17 @@ class PostfixServer:
         self.inbox = self.directory / "mail/alice/Maildir/new"
         (self.directory / "etc/main.cf").write_text(self._main(sink_port, hold, sessions))
         (self.directory / "etc/master.cf").write_text(self._master())
-        self._postfix("start")
         try:
-            martlet.wait_until(lambda: listens(self.port), "Postfix does not listen")
-            self.pid = int((self.directory / "queue/pid/master.pid").read_text())
+            self._postfix("start")
+            martlet.wait_until(lambda: martlet.listens(self.port), "Postfix does not listen")
+            self.pid = self._master_pid()
             settle(self.pid)
         except BaseException:
-            self._postfix("abort")
+            self.close()
             raise
+
+    def _master_pid(self):
+        return int((self.directory / "queue/pid/master.pid").read_text())
 
     def _main(self, sink_port, hold, sessions):
         uid, gid = martlet.account()
@@ -252,7 +243,10 @@ maillog_file_prefixes = {self.directory}
 
     def close(self):
         """Files stay until all is measured, as Martlet's."""
-        pids = family(self.pid)
+        pids = set()
+        # None, if it was interrupted before it ran.
+        with contextlib.suppress(OSError, ValueError):
+            pids = family(self._master_pid())
         self._postfix("abort")
         with contextlib.suppress(martlet.TooLong):
             martlet.wait_until(lambda: not any(map(martlet.is_running, pids)), "Postfix does not end")

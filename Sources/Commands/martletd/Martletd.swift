@@ -8,18 +8,20 @@ private import RouteRole
 private import SMTPDRole
 private import Supervisor
 
-/// `martletd [HOME]`: the supervisor; the same program again, with a role's arguments, in each process it starts.
+/// `martletd [ -l ] [ HOME ]`: the supervisor; the same program again, with a role's arguments, in each process it starts.
 enum Martletd {
     /// - Returns: the exit code: 0 after an orderly stop, 1 when it cannot start as it is configured, 100 for wrong usage.
     static func run(_ commandLine: [String]) -> Int32 {
-        let arguments = commandLine.dropFirst()
+        var arguments = commandLine.dropFirst()
         if RoleContext.isRole(arguments) { return runRole(arguments) }
+        let logsToFile = arguments.first == "-l"
+        if logsToFile { arguments = arguments.dropFirst() }
         guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else {
-            log("martletd: usage: martletd [HOME]")
+            log("martletd: usage: martletd [ -l ] [ HOME ]")
             return 100
         }
         let home = arguments.first ?? getenv("QMAILHOME").map { String(cString: $0) } ?? "/var/qmail"
-        return Supervisor.run(home: home)
+        return Supervisor.run(home: home, logsToFile: logsToFile)
     }
 
     private static func runRole(_ arguments: ArraySlice<String>) -> Int32 {

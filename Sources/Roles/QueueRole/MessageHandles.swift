@@ -1,18 +1,27 @@
 internal import Boundaries
 private import Glibc
 internal import Journal
+internal import JournalFormat
 internal import Posix
 internal import QueueStore
 
 /// Descriptors of messages that are being delivered: one memory file a message, however many deliveries, and a fresh read-only descriptor for each.
-/// Small enough a set: as many as deliveries are under way, plus what a byte budget lets stay for passes that go on.
+/// Small enough a set: as many as deliveries are under way, plus what two budgets, of bytes and of descriptors, let stay for passes that go on.
 final class MessageHandles {
     private final class Handle {
+        let id: UInt64
         let descriptor: FileDescriptor
+        /// Of memory; nothing for a file.
         let bytes: Int
         var users = 0
+        /// The message has left the queue: it goes with its last user.
+        var isForgotten = false
+        /// Neighbours among the idle.
+        var older: UInt64?
+        var newer: UInt64?
 
-        init(_ descriptor: consuming FileDescriptor, _ bytes: Int) {
+        init(_ id: UInt64, _ descriptor: consuming FileDescriptor, _ bytes: Int) {
+            self.id = id
             self.descriptor = descriptor
             self.bytes = bytes
         }
@@ -21,11 +30,17 @@ final class MessageHandles {
     private let files: ContentFiles
     private var handles: [UInt64: Handle] = [:]
     private var waiting: [UInt64: [(PacketPeer.Attachment?) -> Void]] = [:]
+    /// Content files that were read and found whole.
     private var checked: Set<UInt64> = []
+    /// Handles without a delivery under way: a list from the one that became idle first to the last.
+    private var oldestIdle: UInt64?
+    private var newestIdle: UInt64?
     private var idleBytes = 0
+    private var idleCount = 0
 
-    /// Held for messages without a delivery under way.
     private static let idleBudget = 64 << 20
+    private static let maxIdle = 512
+    private let idleLimit = min(maxIdle, IntakeBudgets.descriptorLimit / 8)
 
     init(_ files: ContentFiles) { self.files = files }
 
@@ -45,19 +60,21 @@ final class MessageHandles {
                 for completion in others { open(message, completion) }
                 return
             }
-            finishOpening(id, opened, content.length)
+            finishOpening(id, opened, content)
         }
     }
 
-    private func finishOpening(_ id: UInt64, _ opened: ContentFiles.Opened, _ bytes: Int) {
+    private func finishOpening(_ id: UInt64, _ opened: ContentFiles.Opened, _ content: ContentReference) {
         let completions = waiting.removeValue(forKey: id) ?? []
         switch opened {
         case .descriptor(let raw):
-            let handle = Handle(FileDescriptor(owning: raw), bytes)
+            let isFile = if case .file = content { true } else { false }
+            if isFile { checked.insert(id) }
+            let handle = Handle(id, FileDescriptor(owning: raw), isFile ? 0 : content.length)
             handles[id] = handle
-            idleBytes += bytes
-            checked.insert(id)
+            becameIdle(handle)
             for completion in completions { completion(use(handle)) }
+            trim()
         case .damaged(let why):
             log("queue: alert: message \(id) cannot be delivered: \(why)")
             for completion in completions { completion(nil) }
@@ -67,7 +84,7 @@ final class MessageHandles {
     private func use(_ handle: Handle) -> PacketPeer.Attachment? {
         do throws(SystemError) {
             let own = try ContentFiles.reopen(handle.descriptor.raw)
-            if handle.users == 0 { idleBytes -= handle.bytes }
+            if handle.users == 0 { noLongerIdle(handle) }
             handle.users += 1
             return PacketPeer.Attachment(own)
         } catch {
@@ -81,20 +98,43 @@ final class MessageHandles {
         guard let handle = handles[id], handle.users > 0 else { return }
         handle.users -= 1
         guard handle.users == 0 else { return }
-        idleBytes += handle.bytes
-        if idleBytes > Self.idleBudget { drop(id) }
+        becameIdle(handle)
+        if handle.isForgotten { drop(id) }
+        trim()
     }
 
     /// Nothing more will be delivered of the message for now.
     func drop(_ id: UInt64) {
         guard let handle = handles[id], handle.users == 0 else { return }
-        idleBytes -= handle.bytes
+        noLongerIdle(handle)
         handles[id] = nil
     }
 
     /// The message has left the queue.
     func forget(_ id: UInt64) {
+        handles[id]?.isForgotten = true
         drop(id)
         checked.remove(id)
+    }
+
+    // MARK: The idle
+
+    private func becameIdle(_ handle: Handle) {
+        (handle.older, handle.newer) = (newestIdle, nil)
+        if let newest = newestIdle { handles[newest]?.newer = handle.id } else { oldestIdle = handle.id }
+        newestIdle = handle.id
+        idleBytes += handle.bytes
+        idleCount += 1
+    }
+
+    private func noLongerIdle(_ handle: Handle) {
+        if let older = handle.older { handles[older]?.newer = handle.newer } else { oldestIdle = handle.newer }
+        if let newer = handle.newer { handles[newer]?.older = handle.older } else { newestIdle = handle.older }
+        idleBytes -= handle.bytes
+        idleCount -= 1
+    }
+
+    private func trim() {
+        while idleBytes > Self.idleBudget || idleCount > idleLimit, let oldest = oldestIdle { drop(oldest) }
     }
 }

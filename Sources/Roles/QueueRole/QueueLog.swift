@@ -14,7 +14,8 @@ final class QueueLog {
     init(_ loop: EventLoop) { self.loop = loop }
 
     func line(_ text: String) {
-        if buffer.isEmpty { loop.atEndOfTurn { [self] in flush() } }
+        // After all else of this turn: answers to clients do not wait for lines.
+        if buffer.isEmpty { loop.atEndOfTurn { [self] in loop.atEndOfTurn { [self] in flush() } } }
         let bytes = text.utf8.prefix(maxLogLine)
         if buffer.count + bytes.count + 1 > Self.pipeAtomBytes { flush() }
         buffer.append(contentsOf: bytes)

@@ -109,8 +109,9 @@ final class QueueManager {
         store.submit(.accept(record, content: content), under: store.lease) { [self] answer in
             switch answer {
             case .durable(let placement?):
-                enter(record, placement)
+                // The client's answer is on its way before anything else is done with the message.
                 completion(.accepted(time: record.birth))
+                enter(record, placement)
             case .refused(let failure):
                 if case .stored = incoming.content { files.remove(record.id) }
                 warnOnce(failure)

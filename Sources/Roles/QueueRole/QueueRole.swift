@@ -63,6 +63,7 @@ private final class QueueProcess {
         let (store, index, findings) = try JournalStore.open(disk, parameters, on: loop) { randomBytes(16) }
         for finding in findings { log("\(finding)") }
         let files = try ContentFiles(disk, root: "queue", store.contents, on: loop)
+        store.reserveIDs(through: files.largestID)
         // With acknowledged bytes damaged, a file that nobody refers to may be what is left of a message.
         if !findings.contains(where: \.isCorruption) { _ = try files.removeOrphans { index[$0] != nil } }
         lines = QueueLog(loop)

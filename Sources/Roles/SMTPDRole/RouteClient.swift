@@ -7,8 +7,11 @@ private import Posix
 internal import SMTPServer
 
 /// Asks route who a recipient is. No answer within a second, or no route, is `unknown`: mail goes on without it.
+///
+/// A recipient that may be accepted is remembered for a second: mail to one address often comes in bursts. A refusal is never remembered.
 final class RouteClient {
     private struct Question {
+        let recipient: Address
         let answer: (Session.RecipientVerdict) -> Void
         let due: UInt64
     }
@@ -17,6 +20,10 @@ final class RouteClient {
     private var questions: [UInt32: Question] = [:]
     private var lastToken: UInt32 = 0
 
+    private var remembered: [Address: (verdict: Session.RecipientVerdict, until: UInt64)] = [:]
+
+    private static let memory: UInt64 = 1_000_000_000
+    private static let maxRemembered = 1000
     private static let patience: UInt64 = 1_000_000_000
     private static let checkEvery = TimeAmount.milliseconds(200)
 
@@ -25,7 +32,9 @@ final class RouteClient {
         client.events.frame = { [unowned self] (frame) throws(FrameError) in
             let answer = try Route.Answer(frame)
             guard let question = questions.removeValue(forKey: answer.token) else { return }
-            question.answer(answer.verdict == .nonexistent ? .nonexistent : answer.verdict == .exists ? .exists : .unknown)
+            let verdict = RouteClient.verdict(answer.verdict)
+            remember(verdict, question.recipient)
+            question.answer(verdict)
         }
         client.events.disconnected = { [unowned self] in giveUp { _ in true } }
         client.start()
@@ -39,9 +48,25 @@ final class RouteClient {
 
     func ask(_ recipient: Address, _ answer: @escaping (Session.RecipientVerdict) -> Void) {
         guard client.isConnected else { return answer(.unknown) }
+        let now = monotonicNanoseconds()
+        if let known = remembered[recipient], known.until > now { return answer(known.verdict) }
         repeat { lastToken &+= 1 } while questions[lastToken] != nil
-        questions[lastToken] = Question(answer: answer, due: monotonicNanoseconds() + Self.patience)
+        questions[lastToken] = Question(recipient: recipient, answer: answer, due: now + Self.patience)
         client.send(Route.Question(token: lastToken, recipient: recipient).encode)
+    }
+
+    private static func verdict(_ answer: Route.Verdict) -> Session.RecipientVerdict {
+        switch answer {
+        case .exists: .exists
+        case .nonexistent: .nonexistent
+        case .unknown: .unknown
+        }
+    }
+
+    private func remember(_ verdict: Session.RecipientVerdict, _ recipient: Address) {
+        guard verdict != .nonexistent else { return }
+        if remembered.count >= Self.maxRemembered { remembered.removeAll(keepingCapacity: true) }
+        remembered[recipient] = (verdict, monotonicNanoseconds() + Self.memory)
     }
 
     func stop() { client.stop() }

@@ -10,22 +10,28 @@ package enum Supervisor {
     /// Descriptors a role may have open, where the system allows it.
     static let descriptorLimit: UInt64 = 65_536
 
-    /// - Parameter home: the qmail home.
+    /// Below the home; lines are added at its end, so it may be cut or copied away while in use.
+    static let logFile = "log/current"
+
+    /// - Parameters:
+    ///   - home: the qmail home.
+    ///   - logsToFile: the lines of all processes go to ``logFile`` instead of descriptor 2.
     /// - Returns: the exit code: 0 after an orderly stop, 1 when it cannot start.
-    package static func run(home: String) -> Int32 {
+    package static func run(home: String, logsToFile: Bool = false) -> Int32 {
         do throws(StartFailure) {
-            return try start(home)
+            return try start(home, logsToFile)
         } catch {
             log(error.line)
             return 1
         }
     }
 
-    private static func start(_ path: String) throws(StartFailure) -> Int32 {
+    private static func start(_ path: String, _ logsToFile: Bool) throws(StartFailure) -> Int32 {
         keepStandardDescriptorsOpen()
         umask(0o077)
         let accounts = try findAccounts()
         let home = try Home(path, accounts)
+        if logsToFile { try openLog() }
         let mail = try MailSockets(isPrivileged: accounts.isPrivileged)
         let boundaries = try BoundarySockets(accounts)
         let workshop = try Workshop(home, accounts, boundaries, mail)
@@ -33,6 +39,15 @@ package enum Supervisor {
         try household.start()
         log("martletd: ready: " + (mail.sockets.isEmpty ? "no smtp: control/smtplisten is empty" : "smtp on \(mail.shown)"))
         return withExtendedLifetime(home) { household.run() }
+    }
+
+    /// What is started from here on inherits it. The working directory is the home.
+    private static func openLog() throws(StartFailure) {
+        if mkdir("log", 0o755) < 0, errno != EEXIST { throw StartFailure("log: \(errorText(errno))", mend: "make the folder log in the home") }
+        let file = try orMend("let the account write \(logFile)") { () throws(SystemError) in
+            try FileDescriptor.open(logFile, O_WRONLY | O_CREAT | O_APPEND, mode: 0o640)
+        }
+        dup2(file.raw, STDERR_FILENO)
     }
 
     /// Sockets must never become 0, 1 or 2, where children expect other things.

@@ -15,8 +15,16 @@ package final class FramePeer {
     private var flushScheduled = false
     private var isOpen = true
     private var isPaused = false
+    /// Waits for the peer to take what it was sent.
+    private var isHeldBack = false
+
+    /// While more than this is ``unsent``, the peer's frames wait: who does not take answers gets no more of them. For the side that answers: two
+    /// peers that both hold back would wait for each other.
+    package var unsentLimit = Int.max
 
     private static let readSize = 1 << 17
+    /// What was written is cut off the front of ``output`` when it is this much, and more than the rest.
+    private static let compactBytes = 1 << 16
 
     /// - Parameters:
     ///   - maxLength: of frames the peer may send.
@@ -76,7 +84,7 @@ package final class FramePeer {
 
     private func updateInterest() {
         guard isOpen else { return }
-        var interest: EventLoop.Interest = isPaused ? [] : .read
+        var interest: EventLoop.Interest = isPaused || isHeldBack ? [] : .read
         if unsent > 0 { interest.insert(.write) }
         loop.change(descriptor.raw, to: interest)
     }
@@ -103,10 +111,20 @@ package final class FramePeer {
 
     private func handleFrames() {
         do throws(FrameError) {
-            while isOpen, !isPaused, let frame = try decoder.next() { try onFrame(frame) }
+            while isOpen, !isPaused, !isHeldBack, let frame = try decoder.next() {
+                try onFrame(frame)
+                isHeldBack = unsent > unsentLimit
+            }
         } catch {
-            close(error)
+            return close(error)
         }
+        if isHeldBack { updateInterest() }
+    }
+
+    private func letGo() {
+        guard isHeldBack, unsent <= unsentLimit else { return }
+        isHeldBack = false
+        loop.atEndOfTurn { [weak self] in self?.handleFrames() }
     }
 
     private func flush() {
@@ -125,7 +143,11 @@ package final class FramePeer {
         if unsent == 0 {
             output.removeAll(keepingCapacity: output.capacity <= 1 << 20)
             written = 0
+        } else if written > Self.compactBytes, written > unsent {
+            output.removeFirst(written)
+            written = 0
         }
+        letGo()
         updateInterest()
     }
 }

@@ -1,5 +1,6 @@
 package import Posix
 internal import Storage
+private import Glibc
 private import Synchronization
 
 /// Segment files that wait for use: written once with zeros, or recycled. First in, first out: of two recycled files the older content goes first,
@@ -16,7 +17,11 @@ package final class SegmentPool: Sendable {
     private let state = Mutex(State())
 
     static let folder = "journal"
+    private static let syncBytes = 4 << 20
     private static let zeros = [UInt8](repeating: 0, count: 1 << 20)
+    /// Segments that must still fit on the disk beside the one being made: mailboxes often stand on the same disk, and deliveries are what empties
+    /// the queue.
+    private static let marginSegments = 1
 
     init(_ storage: any Storage, segmentSize: Int) {
         self.storage = storage
@@ -35,8 +40,21 @@ package final class SegmentPool: Sendable {
 
     func take() -> (name: String, file: any StorageFile)? { state.withLock { $0.files.isEmpty ? nil : $0.files.removeFirst() } }
 
-    /// Makes one more file: zeros, synced, and its directory entry too. Slow; runs on a thread of its own.
+    /// Whether a file fits on the disk beside the margin, or at all when the pool is empty: the outcomes of deliveries need it. Cheap: nothing is
+    /// written.
+    package func hasSpace() throws(SystemError) -> Bool {
+        let margin = count == 0 ? 0 : Self.marginSegments
+        return try storage.freeBytes() >= segmentSize * (1 + margin)
+    }
+
+    /// Makes one more file: zeros, synced, and its directory entry too. Slow; runs on a thread of its own. Takes of the margin if there is nothing
+    /// else, but does not begin what cannot fit.
     package func prepare() throws(SystemError) {
+        guard try storage.freeBytes() >= segmentSize else {
+            let error = SystemError(call: "write", subject: "queue/\(Self.folder)", errno: ENOSPC)
+            state.withLock { $0.lastFailure = error }
+            throw error
+        }
         let number = state.withLock { state in
             state.lastName += 1
             return state.lastName
@@ -62,6 +80,8 @@ package final class SegmentPool: Sendable {
             let count = min(Self.zeros.count, segmentSize - offset)
             try file.write(count == Self.zeros.count ? Self.zeros : Array(Self.zeros[..<count]), at: offset)
             offset += count
+            // In small portions: a sync of mail must not wait behind a whole segment of zeros.
+            if offset % Self.syncBytes == 0 { try file.sync() }
         }
         try file.sync()
     }

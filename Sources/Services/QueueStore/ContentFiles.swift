@@ -13,8 +13,15 @@ package final class ContentFiles {
     private let root: String
     private let writes: WorkThread
     private let reads: WorkThread
+    /// Reads of whole large files: they must not hold up those of many small ones.
+    private let checks: WorkThread
+    /// The largest id that a file here bears, whether its message is known or not. A file must not exist when it is made, so new ids start above:
+    /// ``JournalStore/reserveIDs(through:)``.
+    package let largestID: UInt64
 
     private static let folder = "content"
+    /// A file up to this size is checked where it is opened.
+    private static let quickCheckBytes = 4 << 20
 
     /// - Parameters:
     ///   - storage: the queue's.
@@ -25,11 +32,16 @@ package final class ContentFiles {
         self.table = table
         writes = try WorkThread("content-write", on: loop)
         reads = try WorkThread("content-read", on: loop)
+        checks = try WorkThread("content-check", on: loop)
         try storage.makeDirectory(Self.folder)
         try storage.syncDirectory("")
+        largestID = try storage.list(Self.folder).lazy.compactMap(Self.id).max() ?? 0
     }
 
     private static func path(_ id: UInt64) -> String { "\(folder)/\(id)" }
+
+    /// The id in the name of a file that the queue made.
+    private static func id(_ name: String) -> UInt64? { UInt64(name).flatMap { $0 <= JournalStore.maxID && String($0) == name ? $0 : nil } }
 
     // MARK: Writing
 
@@ -48,17 +60,31 @@ package final class ContentFiles {
         // Sound: created on the loop, then touched by closures of one thread, one after the other.
         let id: UInt64
         var file: (any StorageFile)?
+        /// The file is this writing's own; one that was there before is not.
+        var isCreated = false
         var offset = 0
         var check = CRC32C()
         var failure: SystemError?
         init(_ id: UInt64) { self.id = id }
+
+        func remove(from storage: any Storage) {
+            file = nil
+            guard isCreated else { return }
+            isCreated = false
+            try? storage.remove(ContentFiles.path(id))
+        }
     }
 
     package func begin(_ id: UInt64) -> Incoming {
         let writing = Writing(id)
         let storage = storage
         writes.run({
-            do throws(SystemError) { writing.file = try storage.create(Self.path(id)) } catch { writing.failure = error }
+            do throws(SystemError) {
+                writing.file = try storage.create(Self.path(id))
+                writing.isCreated = true
+            } catch {
+                writing.failure = error
+            }
         }) { _ in }
         return Incoming(writing)
     }
@@ -95,7 +121,7 @@ package final class ContentFiles {
                 try storage.syncDirectory(Self.folder)
                 return .success(.file(length: UInt64(writing.offset), check: writing.check.value))
             } catch {
-                try? storage.remove(Self.path(writing.id))
+                writing.remove(from: storage)
                 return .failure(error)
             }
         }, then: completion)
@@ -104,10 +130,7 @@ package final class ContentFiles {
     package func abort(_ incoming: Incoming) {
         let writing = incoming.state
         let storage = storage
-        writes.run({
-            writing.file = nil
-            try? storage.remove(Self.path(writing.id))
-        }) { _ in }
+        writes.run({ writing.remove(from: storage) }) { _ in }
     }
 
     /// The message left the queue, durably.
@@ -120,7 +143,7 @@ package final class ContentFiles {
     package func removeOrphans(_ isAlive: (UInt64) -> Bool) throws(SystemError) -> Int {
         var count = 0
         for name in try storage.list(Self.folder) {
-            guard let id = UInt64(name), !isAlive(id) else { continue }
+            guard let id = Self.id(name), !isAlive(id) else { continue }
             try storage.remove("\(Self.folder)/\(name)")
             count += 1
         }
@@ -142,7 +165,8 @@ package final class ContentFiles {
     /// - Parameter isChecked: a content file was read and found whole before.
     package func open(_ id: UInt64, _ content: ContentReference, isChecked: Bool, _ completion: @escaping (Opened) -> Void) {
         let (table, path) = (table, "\(root)/\(Self.path(id))")
-        reads.run({
+        let isLong = if case .file = content { !isChecked && content.length > Self.quickCheckBytes } else { false }
+        (isLong ? checks : reads).run({
             switch content {
             case .inline:
                 guard let bytes = table.content(content) else { return .damaged("content in the log does not check") }

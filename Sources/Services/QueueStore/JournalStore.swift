@@ -1,4 +1,5 @@
 package import Journal
+private import Glibc
 private import JournalFormat
 package import Posix
 package import Storage
@@ -81,9 +82,19 @@ package final class JournalStore {
         try storage.syncDirectory("")
         var index = QueueIndex()
         let (journal, findings) = try Journal.recover(storage, parameters: parameters, random: random, into: &index)
-        // Without a free segment nothing could be said to anybody.
-        while journal.pool.count == 0 { try journal.pool.prepare() }
+        try prepareOne(journal.pool)
         return (try JournalStore(journal, on: loop), index, findings)
+    }
+
+    /// A free segment to begin with. On a full disk the queue starts without: new mail is refused and outcomes wait for room, but what is queued is
+    /// delivered, which may be what makes room.
+    private static func prepareOne(_ pool: SegmentPool) throws(SystemError) {
+        guard pool.count == 0 else { return }
+        do throws(SystemError) {
+            try pool.prepare()
+        } catch {
+            guard error.errno == ENOSPC || error.errno == EDQUOT else { throw error }
+        }
     }
 
     private init(_ journal: Journal, on loop: EventLoop) throws(SystemError) {
@@ -113,16 +124,20 @@ package final class JournalStore {
         _ = Thread("journal") {
             let writer = confined.writer
             while let work = JournalStore.next(inbox) {
-                JournalStore.makeRoom(work.entries, writer.journal, preparer)
-                let answers = writer.commit(work.entries, sync: work.wantsSync)
-                outbox.with { state in
-                    state.answers += answers
-                    state.log = JournalStore.state(of: writer.journal, isDead: writer.isDead)
-                    state.hasUnsynced = writer.hasUnsynced
-                    state.hasWaiting = writer.hasWaiting
-                }
-                preparer.want(writer.journal.parameters.reservedSegments + JournalStore.readySegments)
-                wakeup.wake()
+                var left = work.entries[...]
+                repeat {
+                    let lot = JournalStore.takeLot(&left, writer.journal)
+                    JournalStore.makeRoom(lot, writer.journal, preparer)
+                    let answers = writer.commit(lot, sync: work.wantsSync && left.isEmpty)
+                    outbox.with { state in
+                        state.answers += answers
+                        state.log = JournalStore.state(of: writer.journal, isDead: writer.isDead)
+                        state.hasUnsynced = writer.hasUnsynced
+                        state.hasWaiting = writer.hasWaiting
+                    }
+                    preparer.want(writer.journal.parameters.reservedSegments + JournalStore.readySegments)
+                    wakeup.wake()
+                } while !left.isEmpty
             }
             preparer.stop()
         }
@@ -138,7 +153,24 @@ package final class JournalStore {
         }
     }
 
-    /// New mail may wait for a segment that is being prepared; it is refused only when none can be made.
+    /// What gathered during a slow sync may be more than the free segments hold: it is taken in lots that need one new segment at most, which
+    /// ``makeRoom(_:_:_:)`` can wait for.
+    private static func takeLot(
+        _ left: inout ArraySlice<(token: UInt64, entry: JournalEntry)>, _ journal: Journal
+    ) -> [(token: UInt64, entry: JournalEntry)] {
+        let limit = journal.batchCapacity / 2
+        var (count, length) = (0, 0)
+        for item in left {
+            length += item.entry.length
+            if count > 0, length > limit { break }
+            count += 1
+        }
+        defer { left = left.dropFirst(count) }
+        return Array(left.prefix(count))
+    }
+
+    /// New mail may wait for a segment that is being prepared; it is refused when none can be made, at once when that is known already: outcomes
+    /// stand behind it.
     private static func makeRoom(_ entries: [(token: UInt64, entry: JournalEntry)], _ journal: Journal, _ preparer: Preparer) {
         guard entries.contains(where: { $0.entry.isNewMail }) else { return }
         let length = entries.reduce(0) { $0 + $1.entry.length }
@@ -153,6 +185,12 @@ package final class JournalStore {
     }
 
     // MARK: The owner's side
+
+    /// Ids above are never given out.
+    package static let maxID: UInt64 = 1 << 62
+
+    /// Ids up to here are taken, by files that the log knows nothing of.
+    package func reserveIDs(through id: UInt64) { lastID = max(lastID, min(id, Self.maxID)) }
 
     /// An id for a new message: 63 bits, the shard in the high ones, never given out again once the message is stored.
     package func takeID() -> UInt64 {

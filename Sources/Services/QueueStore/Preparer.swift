@@ -6,34 +6,62 @@ internal import Posix
 final class Preparer: Sendable {
     private struct State {
         var wanted = 0
+        /// Successful attempts: changed with the lock held, so that no waiter misses one.
+        var made = 0
         var isStopped = false
-        /// Grows with each attempt, successful or not.
-        var attempts = 0
-        var hasFailed = false
+        /// The last attempt failed, and the next is not due.
+        var isPausing = false
     }
 
     private let pool: SegmentPool
     private let state = Monitor(State())
 
-    /// After a failure (a full disk), the next attempt comes so much later.
-    private static let pauseMicroseconds: UInt32 = 1_000_000
+    /// Free space is asked for so often when there was none …
+    private static let firstPauseSeconds = 1
+    /// … and files whose writing failed are begun again after twice the time, up to this: what they take before they fail, deliveries lack.
+    private static let maxPauseSeconds = 60
 
     init(_ pool: SegmentPool) {
         self.pool = pool
         let state = state
         _ = Thread("prepare") {
+            var pause = Preparer.firstPauseSeconds
             while Preparer.waitForWork(state, pool) {
-                var failed = false
-                do throws(SystemError) { try pool.prepare() } catch { failed = true }
-                let hasFailed = failed
-                state.with {
-                    $0.attempts += 1
-                    $0.hasFailed = hasFailed
+                switch Preparer.attempt(pool) {
+                case .done:
+                    pause = Preparer.firstPauseSeconds
+                    state.with { $0.made += 1 }
+                    state.wakeAll()
+                case .noSpace: Preparer.sleep(Preparer.firstPauseSeconds, state)
+                case .failed:
+                    Preparer.sleep(pause, state)
+                    pause = min(2 * pause, Preparer.maxPauseSeconds)
                 }
-                state.wakeAll()
-                if hasFailed { usleep(Preparer.pauseMicroseconds) }
             }
         }
+    }
+
+    private enum Outcome {
+        case done
+        case noSpace
+        case failed
+    }
+
+    private static func attempt(_ pool: SegmentPool) -> Outcome {
+        do throws(SystemError) {
+            guard try pool.hasSpace() else { return .noSpace }
+            try pool.prepare()
+            return .done
+        } catch {
+            return .failed
+        }
+    }
+
+    private static func sleep(_ seconds: Int, _ state: Monitor<State>) {
+        state.with { $0.isPausing = true }
+        state.wakeAll()
+        for _ in 0..<seconds where !state.with({ $0.isStopped }) { usleep(1_000_000) }
+        state.with { $0.isPausing = false }
     }
 
     private static func waitForWork(_ state: Monitor<State>, _ pool: SegmentPool) -> Bool {
@@ -46,12 +74,12 @@ final class Preparer: Sendable {
         state.wakeAll()
     }
 
-    /// Waits until one more is free, or an attempt has failed. False when there is none.
+    /// Waits until more than `count` are free. False when there are not: an attempt has failed, or did so a short while ago. `count` is below what is
+    /// wanted.
     func waitForOne(above count: Int) -> Bool {
-        let start = state.with { $0.attempts }
-        return state.wait { state in
+        state.wait { state in
             if self.pool.count > count { return true }
-            return state.attempts > start && state.hasFailed || state.isStopped ? false : nil
+            return state.isPausing || state.isStopped ? false : nil
         }
     }
 

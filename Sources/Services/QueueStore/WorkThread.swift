@@ -29,19 +29,25 @@ package final class WorkThread {
         self.wakeup = wakeup
         let (inbox, outbox) = (inbox, outbox)
         _ = Thread(name) {
-            while let job = WorkThread.next(inbox) {
-                let result = job.work()
-                outbox.results.withLock { $0.append((job.number, result)) }
-                wakeup.wake()
+            while var jobs = WorkThread.takeAll(inbox) {
+                // What a job holds on to goes with it, not with the last of its lot.
+                while let job = jobs.popLast() {
+                    let result = job.work()
+                    outbox.results.withLock { $0.append((job.number, result)) }
+                    wakeup.wake()
+                }
             }
         }
     }
 
-    private static func next(_ inbox: Monitor<Inbox>) -> Job? {
-        inbox.wait { state -> Job?? in
-            if !state.jobs.isEmpty { return .some(state.jobs.removeFirst()) }
-            return state.isStopped ? .some(nil) : nil
+    /// All that came meanwhile, the next one last; nil when there will be no more.
+    private static func takeAll(_ inbox: Monitor<Inbox>) -> [Job]? {
+        let taken = inbox.wait { state -> [Job]? in
+            guard !state.jobs.isEmpty || state.isStopped else { return nil }
+            defer { state.jobs = [] }
+            return state.jobs
         }
+        return taken.isEmpty ? nil : taken.reversed()
     }
 
     /// Runs `work` on the thread, then `then` with its result on the loop.

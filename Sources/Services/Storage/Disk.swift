@@ -48,6 +48,14 @@ package final class Disk: Storage {
         try check("unlink", path) { unlink(path) }
     }
 
+    package func freeBytes() throws(SystemError) -> Int {
+        var info = statvfs()
+        try check("statvfs", root) { statvfs(root, &info) }
+        // Without what the file system keeps for root alone.
+        let (bytes, overflow) = Int(clamping: info.f_bavail).multipliedReportingOverflow(by: Int(clamping: info.f_frsize))
+        return overflow ? .max : bytes
+    }
+
     package func syncDirectory(_ path: String) throws(SystemError) {
         let directory = try FileDescriptor.open(full(path), O_RDONLY | O_DIRECTORY)
         try check("fsync", full(path)) { fsync(directory.raw) }

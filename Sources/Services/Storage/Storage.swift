@@ -15,6 +15,8 @@ package protocol Storage: Sendable {
     func open(_ path: String) throws(SystemError) -> any StorageFile
     func rename(_ path: String, to newPath: String) throws(SystemError)
     func remove(_ path: String) throws(SystemError)
+    /// What may still be written, about.
+    func freeBytes() throws(SystemError) -> Int
     /// Makes the entries of a directory durable.
     func syncDirectory(_ path: String) throws(SystemError)
 }
