@@ -12,7 +12,7 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
     private func addresses(_ recipients: PackedRecipients) -> [String] {
         var found: [String] = []
-        recipients.forEach { found.append(String(decoding: $0.address, as: UTF8.self)) }
+        recipients.visit { found.append(String(decoding: $0.address, as: UTF8.self)) }
         return found
     }
 

@@ -96,7 +96,8 @@ import Testing
         made.disk.damage(made.file(try #require(made.placements[5]).segment), at: made.contentOffset(5) + 1000)
         let (index, journal, _) = try restarted(made)
         while journal.pool.count < 3 { try journal.pool.prepare() }
-        let answers = JournalWriter(journal).commit([(1, .carry(try #require(index[5]).record)), (2, .carry(try #require(index[6]).record))], sync: true)
+        let answers = JournalWriter(journal).commit(
+            [(1, .carry(try #require(index[5]).record)), (2, .carry(try #require(index[6]).record))], sync: true)
         guard case .durable(let damaged?) = answers[0].result, case .durable(let sound?) = answers[1].result else {
             Issue.record("\(answers)")
             return

@@ -49,7 +49,9 @@ struct Workload {
         (writer, index, cleaner, findings) = try Workload.start(disk, seed, parameters)
     }
 
-    static func start(_ disk: SimulatedDisk, _ seed: UInt64, _ parameters: Journal.Parameters) throws -> (JournalWriter, QueueIndex, Cleaner, [RecoveryFinding]) {
+    static func start(_ disk: SimulatedDisk, _ seed: UInt64, _ parameters: Journal.Parameters) throws -> (
+        JournalWriter, QueueIndex, Cleaner, [RecoveryFinding]
+    ) {
         var index = QueueIndex()
         // The salts need no secrecy here, but every start needs new ones.
         var salts = SplitMix(seed &* 31 &+ UInt64(disk.calls))
@@ -247,7 +249,7 @@ struct Workload {
         guard let message else { return ["message \(id) was accepted and is lost"] }
         var broken: [String] = []
         if content(message) != promise.content { broken.append("message \(id) has other content") }
-        message.record.recipients.forEach { recipient in
+        message.record.recipients.visit { recipient in
             if let state = promise.durable[recipient.offset], state != recipient.state {
                 broken.append("message \(id) recipient \(recipient.offset) was \(state) and is \(recipient.state)")
             }
@@ -270,7 +272,7 @@ struct Workload {
             }
             var settled = Promise(content: promise.content)
             settled.isAccepted = true
-            message.record.recipients.forEach { recipient in
+            message.record.recipients.visit { recipient in
                 guard recipient.state != .pending else { return }
                 settled.told[recipient.offset] = recipient.state
                 settled.durable[recipient.offset] = recipient.state

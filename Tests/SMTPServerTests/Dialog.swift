@@ -22,7 +22,8 @@ final class Dialog {
     var verdict: (Address) -> Session.RecipientVerdict? = { $0.localPart.elementsEqual("nobody".utf8) ? .nonexistent : .exists }
     var queueIsReachable = true
 
-    static let policy = Policy(greeting: Array("mx.example".utf8), rcpthosts: ["ok.example", ".wild.example"].map { Array($0.utf8) }, checksRecipients: true)
+    static let policy = Policy(
+        greeting: Array("mx.example".utf8), rcpthosts: ["ok.example", ".wild.example"].map { Array($0.utf8) }, checksRecipients: true)
 
     init(_ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), greets: Bool = false) {
         session = Session(profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client)

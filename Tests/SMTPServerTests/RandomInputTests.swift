@@ -5,8 +5,10 @@ import Testing
 /// Whatever comes, in whatever pieces: no crash, only well-formed replies, and the pieces make no difference.
 @Suite struct RandomInputTests {
     private static let tokens: [[UInt8]] = [
-        "EHLO c\r\n", "HELO", "MAIL FROM:<s@x.example>\r\n", "MAIL FROM:<", "RCPT TO:<r@ok.example>\r\n", "RCPT TO:<nobody@ok.example>\r\n", "DATA\r\n", "BDAT 3\r\n",
-        "BDAT 5 LAST\r\n", "BDAT ", "99999999999", "RSET\r\n", "NOOP\n", "VRFY \"\\", "SIZE=1", " SMTPUTF8", "é", "\r", "\n", "\r\n", ".", "\r\n.\r\n", "\0", " ", ">", "@", ":",
+        "EHLO c\r\n", "HELO", "MAIL FROM:<s@x.example>\r\n", "MAIL FROM:<", "RCPT TO:<r@ok.example>\r\n", "RCPT TO:<nobody@ok.example>\r\n",
+        "DATA\r\n", "BDAT 3\r\n",
+        "BDAT 5 LAST\r\n", "BDAT ", "99999999999", "RSET\r\n", "NOOP\n", "VRFY \"\\", "SIZE=1", " SMTPUTF8", "é", "\r", "\n", "\r\n", ".",
+        "\r\n.\r\n", "\0", " ", ">", "@", ":",
         "Received: x\r\n", "text",
     ].map { Array($0.utf8) }
 

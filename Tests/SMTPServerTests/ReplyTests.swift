@@ -16,7 +16,9 @@ import Testing
 
     @Test(arguments: [Profile.modern, Profile.classic]) func noByteBreaksAReply(_ profile: Profile) {
         for byte in UInt8.min...UInt8.max {
-            for (start, end) in [("HELO a", "b"), ("EHLO ", ""), ("MAIL FROM:<a", "@x.example>"), ("MAIL FROM:<a@x> SIZE=", ""), ("VRFY ", "z"), ("X", "Y"), ("", "")] {
+            for (start, end) in [
+                ("HELO a", "b"), ("EHLO ", ""), ("MAIL FROM:<a", "@x.example>"), ("MAIL FROM:<a@x> SIZE=", ""), ("VRFY ", "z"), ("X", "Y"), ("", ""),
+            ] {
                 let dialog = Dialog(profile, greets: true)
                 dialog.say(Array(start.utf8) + [byte] + Array("\(end)\r\nNOOP\r\n".utf8))
                 #expect(Self.isWellFormed(dialog.output) && dialog.codes.last == 250, "\(start) \(byte)")

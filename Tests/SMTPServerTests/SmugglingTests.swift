@@ -60,11 +60,13 @@ import Testing
     }
 
     /// spec-qmail §13.4: a bare LF ends the session; CR and NUL are kept.
-    @Test(arguments: [
-        ("a\nb\r\n.\r\n", "451 See https://cr.yp.to/docs/smtplf.html.\r\n", nil), ("a\r\n.\nQUIT\r\n", "451 See https://cr.yp.to/docs/smtplf.html.\r\n", nil),
-        ("a\r\r\nb\r\n.\r\n", "250 ok 1700000000 qp 42\r\n", "a\r\nb\n"), ("x\r\n.\r\r\n.\r\n", "250 ok 1700000000 qp 42\r\n", "x\n.\r\n"),
-        ("\r\n.x\r\n\0\r\n.\r\n", "250 ok 1700000000 qp 42\r\n", "\nx\n\0\n"),
-    ] as [(String, String, String?)])
+    @Test(
+        arguments: [
+            ("a\nb\r\n.\r\n", "451 See https://cr.yp.to/docs/smtplf.html.\r\n", nil),
+            ("a\r\n.\nQUIT\r\n", "451 See https://cr.yp.to/docs/smtplf.html.\r\n", nil),
+            ("a\r\r\nb\r\n.\r\n", "250 ok 1700000000 qp 42\r\n", "a\r\nb\n"), ("x\r\n.\r\r\n.\r\n", "250 ok 1700000000 qp 42\r\n", "x\n.\r\n"),
+            ("\r\n.x\r\n\0\r\n.\r\n", "250 ok 1700000000 qp 42\r\n", "\nx\n\0\n"),
+        ] as [(String, String, String?)])
     func classic(_ data: String, _ reply: String, _ body: String?) {
         let dialog = Dialog.ready(.classic)
         #expect(dialog.exchange("DATA\r\n\(data)") == "354 go ahead\r\n" + reply)

@@ -57,7 +57,8 @@ import Testing
                 if isOpen, symbol != .foreignRcpt { asked += 1 }
                 if isOpen, symbol == .rcpt { recipients += 1 }
                 codes.append(!isOpen ? 503 : symbol == .rcpt ? 250 : symbol == .foreignRcpt ? 553 : 550)
-                return symbol == .rcpt ? "RCPT TO:<r@ok.example>\r\n" : symbol == .foreignRcpt ? "RCPT TO:<r@x>\r\n" : "RCPT TO:<nobody@ok.example>\r\n"
+                return symbol == .rcpt
+                    ? "RCPT TO:<r@ok.example>\r\n" : symbol == .foreignRcpt ? "RCPT TO:<r@x>\r\n" : "RCPT TO:<nobody@ok.example>\r\n"
             case .data, .strayData:
                 guard recipients > 0, !isChunked else {
                     codes.append(503)

@@ -40,10 +40,11 @@ import Testing
         mutating func next(_ channel: Channel = .remote, room: Int = 1000, now: UInt64 = 0) -> Schedule.Decision {
             let recipients = recipients
             let host = host
-            return schedule.next(channel, room: room, now: now, birth: { _ in 0 }) { id, cursor in
+            let candidate = { (id: UInt64, cursor: UInt32) -> Schedule.Candidate? in
                 guard let count = recipients[id], cursor < count else { return nil }
                 return Schedule.Candidate(destination: Array(host(id, cursor).utf8), cursor: cursor + 1)
             }
+            return schedule.next(channel, room: room, now: now, birth: { _ in 0 }, candidate: candidate)
         }
 
         /// Ids of the deliveries that start until nothing more can.

@@ -1,5 +1,4 @@
 private import Glibc
-private import Posix
 
 /// A value made from files, made anew when one of them changes (inode, time or size): how a process that lives long sees a changed control file
 /// at its next connection or delivery. A file that does not parse leaves the old value, and is complained about once.
@@ -9,10 +8,6 @@ package final class Watched<Value> {
     private let load: () throws -> Value
     private let complain: (any Error) -> Void
     private var seen: [FileState]
-    private var lookedAt: UInt64
-
-    /// Under load the files are looked at once for all that comes within this time: nobody changes a file and connects more quickly.
-    private static var lookIntervalNanoseconds: UInt64 { 1_000_000 }
 
     /// Loads for the first time. What `load` throws is thrown here, and given to `complain` on later changes.
     package init(_ paths: [String], load: @escaping () throws -> Value, complain: @escaping (any Error) -> Void) throws {
@@ -20,17 +15,13 @@ package final class Watched<Value> {
         self.load = load
         self.complain = complain
         seen = paths.map(FileState.of)
-        lookedAt = monotonicNanoseconds()
         value = try load()
     }
 
-    /// Costs one `stat` a file, at most once a millisecond. Call at the start of a connection or a delivery.
+    /// Costs one `stat` a file. Call at the start of a connection or a delivery.
     /// - Returns: the value, new if something changed.
     @discardableResult
     package func refreshed() -> Value {
-        let time = monotonicNanoseconds()
-        guard time &- lookedAt >= Self.lookIntervalNanoseconds else { return value }
-        lookedAt = time
         let now = paths.map(FileState.of)
         guard now != seen else { return value }
         seen = now

@@ -84,7 +84,7 @@ package struct FailureTexts: Equatable, Sendable {
         bytes.append(counted: text)
     }
 
-    package func forEach(_ body: (_ recipient: UInt32, _ text: ArraySlice<UInt8>) -> Void) {
+    package func visit(_ body: (_ recipient: UInt32, _ text: ArraySlice<UInt8>) -> Void) {
         var reader = ByteReader(bytes)
         while let recipient = reader.number(UInt32.self), let text = reader.counted() { body(recipient, text) }
     }
@@ -108,7 +108,14 @@ package enum JournalRecord: Equatable, Sendable {
     /// Batches `from` … `through` of `segment` never happened.
     case void(segment: UInt64, from: UInt64, through: UInt64)
 
-    private enum Kind: UInt8 { case accept = 1, carry, outcome, retry, finish, void }
+    private enum Kind: UInt8 {
+        case accept = 1
+        case carry
+        case outcome
+        case retry
+        case finish
+        case void
+    }
 
     package func encode(into output: inout [UInt8]) {
         switch self {

@@ -85,7 +85,7 @@ package struct PackedRecipients: Equatable, Sendable {
         if state == .failed { failedCount += 1 }
     }
 
-    package func forEach(_ body: (Recipient) -> Void) {
+    package func visit(_ body: (Recipient) -> Void) {
         var offset = 0
         while let found = parse(at: offset) {
             let first = offset + Self.headBytes

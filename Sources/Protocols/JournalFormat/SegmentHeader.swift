@@ -78,7 +78,8 @@ package struct SegmentHeader: Equatable, Sendable {
         let checked = block.count - reader.rest.count
         guard reader.number(UInt32.self) == CRC32C.of(block[..<checked]) else { return .damaged }
         return .header(
-            SegmentHeader(number: number, salt: salt, epoch: epoch, firstSequence: firstSequence,
+            SegmentHeader(
+                number: number, salt: salt, epoch: epoch, firstSequence: firstSequence,
                 oldestSegment: oldestSegment, lastID: lastID, size: size))
     }
 }

@@ -31,17 +31,17 @@ struct Command {
 
     private static func verb(_ letters: UInt32) -> Verb? {
         switch letters {
-        case 0x68656C6F: .helo
-        case 0x65686C6F: .ehlo
-        case 0x6D61696C: .mail
-        case 0x72637074: .rcpt
-        case 0x64617461: .data
-        case 0x62646174: .bdat
-        case 0x72736574: .rset
-        case 0x6E6F6F70: .noop
-        case 0x76726679: .vrfy
-        case 0x68656C70: .help
-        case 0x71756974: .quit
+        case 0x6865_6C6F: .helo
+        case 0x6568_6C6F: .ehlo
+        case 0x6D61_696C: .mail
+        case 0x7263_7074: .rcpt
+        case 0x6461_7461: .data
+        case 0x6264_6174: .bdat
+        case 0x7273_6574: .rset
+        case 0x6E6F_6F70: .noop
+        case 0x7672_6679: .vrfy
+        case 0x6865_6C70: .help
+        case 0x7175_6974: .quit
         default: nil
         }
     }

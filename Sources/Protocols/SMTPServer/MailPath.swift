@@ -44,7 +44,8 @@ struct MailPath: Equatable {
         for part in text.split(separator: ASCII.space) {
             let keyword = part.prefix { $0 != ASCII.equals }
             guard let first = keyword.first, first.isLetter || first.isDigit,
-                keyword.allSatisfy({ $0.isLetter || $0.isDigit || $0 == ASCII.hyphen }), !result.contains(where: { $0.keyword.equalsIgnoringCase(keyword) })
+                keyword.allSatisfy({ $0.isLetter || $0.isDigit || $0 == ASCII.hyphen }),
+                !result.contains(where: { $0.keyword.equalsIgnoringCase(keyword) })
             else { return nil }
             let value = keyword.endIndex < part.endIndex ? part[(keyword.endIndex + 1)...] : nil
             if let value { guard !value.isEmpty, value.allSatisfy({ $0 > ASCII.space && $0 != ASCII.equals && $0 != 0x7F }) else { return nil } }
@@ -70,7 +71,9 @@ struct MailParameters: Equatable {
                 isUTF8 = true
             case "BODY" where profile.has(.eightBitMIME):
                 // RFC 6152 §3. Content is kept as it is whatever is declared.
-                guard let value = parameter.value, value.equalsIgnoringCase("7BIT".utf8) || value.equalsIgnoringCase("8BITMIME".utf8) else { return nil }
+                guard let value = parameter.value, value.equalsIgnoringCase("7BIT".utf8) || value.equalsIgnoringCase("8BITMIME".utf8) else {
+                    return nil
+                }
             case "SIZE" where profile.has(.size):
                 guard let value = parameter.value, value.count <= 20, value.allSatisfy(\.isDigit) else { return nil }
                 size = parseDecimal(value, maxDigits: 20) ?? .max

@@ -50,6 +50,8 @@ package struct Session: ~Copyable {
         case accepted(time: UInt64, qp: UInt64)
         /// Text and class of spec-qmail §3.2.
         case refused(isPermanent: Bool, text: String)
+        /// The queue went away. A message that was committed may be kept or not.
+        case lost
     }
 
     /// For deadlines: whose turn it is.
@@ -160,6 +162,8 @@ package struct Session: ~Copyable {
     /// Answers ``Action/commit``; a refusal may come at any time after ``Action/begin(_:)``.
     package mutating func queueAnswered(_ answer: QueueAnswer, _ moment: Moment) -> [Action] {
         switch state {
+        // Neither a yes nor a no would be true: the client sees a lost connection and tries again, at worst the message comes twice.
+        case .awaitingQueue where answer == .lost: drop()
         case .awaitingQueue:
             state = .idle
             switch answer {
@@ -167,7 +171,7 @@ package struct Session: ~Copyable {
                 errors = 0
                 junk = 0
                 reply(Reply(250, "2.0.0", "ok \(time) qp \(qp)"))
-            case .refused: reply(Session.reply(to: answer))
+            case .refused, .lost: reply(Session.reply(to: answer))
             }
             processHeld(moment)
         case .data(var transfer):
@@ -293,6 +297,13 @@ package struct Session: ~Copyable {
         actions.append(.close)
     }
 
+    /// Closes without a word.
+    private mutating func drop() {
+        state = .closed
+        held = []
+        actions.append(.close)
+    }
+
     private mutating func takeActions() -> [Action] {
         if isShuttingDown, !isInTransaction { close(with: .shuttingDown) }
         defer {
@@ -303,8 +314,15 @@ package struct Session: ~Copyable {
     }
 
     static func reply(to answer: QueueAnswer) -> Reply {
-        guard case .refused(let isPermanent, let text) = answer else { return .ok }
-        return isPermanent ? Reply(554, status(in: text) ?? "5.3.0", text) : Reply(451, status(in: text) ?? "4.3.0", text)
+        switch answer {
+        case .accepted: .ok
+        case .lost: reply(to: .refused(isPermanent: false, text: "qq temporary problem (#4.3.0)"))
+        case .refused(let isPermanent, let text): refusal(isPermanent, text)
+        }
+    }
+
+    private static func refusal(_ isPermanent: Bool, _ text: String) -> Reply {
+        isPermanent ? Reply(554, status(in: text) ?? "5.3.0", text) : Reply(451, status(in: text) ?? "4.3.0", text)
     }
 
     /// qmail writes the status behind the text: `qq timeout (#4.3.0)`.

@@ -68,7 +68,9 @@ extension Session {
         guard case .mail(let transaction) = state else { return refuse(.mailFirst) }
         let path: [UInt8]
         if profile.isStrict {
-            guard let parsed = MailPath(argument, after: "to:"), parsed.parameters.isEmpty, !parsed.address.isEmpty else { return refuse(.syntaxError) }
+            guard let parsed = MailPath(argument, after: "to:"), parsed.parameters.isEmpty, !parsed.address.isEmpty else {
+                return refuse(.syntaxError)
+            }
             path = parsed.address
         } else {
             path = classicPath(argument)

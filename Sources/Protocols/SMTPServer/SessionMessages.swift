@@ -149,7 +149,7 @@ extension Session {
 
 extension Transfer {
     mutating func refused(_ answer: Session.QueueAnswer) {
-        guard case .refused = answer else { return }
+        if case .accepted = answer { return }
         stopForwarding()
         queueFailure = Session.reply(to: answer)
     }

@@ -1,4 +1,3 @@
-
 /// A message that is coming in, by DATA or in chunks: what was decoded and measured so far, and what is wrong with it.
 struct Transfer {
     private var decoder: ContentDecoder

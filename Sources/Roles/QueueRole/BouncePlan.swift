@@ -49,9 +49,9 @@ struct BouncePlan: Sendable {
     /// Every failed recipient; those whose text was not kept have none.
     private func failures() -> [Failure] {
         var texts: [UInt32: ArraySlice<UInt8>] = [:]
-        record.failures.forEach { texts[$0] = $1 }
+        record.failures.visit { texts[$0] = $1 }
         var failures: [Failure] = []
-        record.recipients.forEach { recipient in
+        record.recipients.visit { recipient in
             guard recipient.state == .failed, let address = Address(recipient.address) else { return }
             failures.append(
                 Failure(recipient: recipient.channel == .local ? rewriting.unprepended(address) : address, text: texts[recipient.offset] ?? []))

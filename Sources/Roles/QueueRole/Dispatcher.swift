@@ -100,9 +100,10 @@ final class Dispatcher {
         guard let door = door(channel) else { return }
         var room = door.room - opening[Int(channel.rawValue)]
         while true {
-            let decision = schedule.next(channel, room: room, now: now, birth: { [queue] in queue.index[$0]?.record.birth }) { [queue] id, cursor in
-                queue.index[id].flatMap { Dispatcher.candidate($0, channel, cursor) }
-            }
+            let decision = schedule.next(
+                channel, room: room, now: now,
+                birth: { [queue] in queue.index[$0]?.record.birth },
+                candidate: { [queue] id, cursor in queue.index[id].flatMap { Dispatcher.candidate($0, channel, cursor) } })
             switch decision {
             case .nothing: return
             case .more:

@@ -94,7 +94,8 @@ private final class QueueProcess {
         let lock = try FileDescriptor.open("queue/lock/sendmutex", O_RDWR | O_CREAT)
         guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
             throw ControlFileError(
-                file: "queue/lock/sendmutex", line: 0, problem: "another queue is running on this home; end it first (cannot start: qmail-send is already running)")
+                file: "queue/lock/sendmutex", line: 0,
+                problem: "another queue is running on this home; end it first (cannot start: qmail-send is already running)")
         }
         return lock
     }

@@ -53,7 +53,8 @@ struct QueueSettings {
         guard let bytes = try control.integer("queuesegmentbytes") else { return 64 << 20 }
         guard segmentRange.contains(bytes) else {
             throw ControlFileError(
-                file: control.file("queuesegmentbytes"), line: 1, problem: "must be between \(segmentRange.lowerBound) and \(segmentRange.upperBound)")
+                file: control.file("queuesegmentbytes"), line: 1, problem: "must be between \(segmentRange.lowerBound) and \(segmentRange.upperBound)"
+            )
         }
         return Int(bytes) / 4096 * 4096
     }

@@ -20,7 +20,8 @@ struct Configuration {
     let concurrencyPerAddress: Int
 
     static let files = [
-        "me", "smtpgreeting", "localiphost", "rcpthosts", "morercpthosts.cdb", "badmailfrom", "databytes", "timeoutsmtpd", "maxrecipients", "smtprules",
+        "me", "smtpgreeting", "localiphost", "rcpthosts", "morercpthosts.cdb", "badmailfrom", "databytes", "timeoutsmtpd", "maxrecipients",
+        "smtprules",
         "concurrencyincoming", "concurrencyperip",
     ]
     private static let defaultConcurrency: UInt64 = 4000

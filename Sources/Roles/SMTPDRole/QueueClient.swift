@@ -23,8 +23,6 @@ final class QueueClient {
 
     /// Bytes of addresses in one frame, far below what a frame may hold.
     private static let recipientBytesPerFrame = 1 << 16
-    /// What a client hears when the queue went away with its message. If it was committed, it may exist: at worst it comes twice.
-    private static let lost = Session.QueueAnswer.refused(isPermanent: false, text: "qq temporary problem (#4.3.0)")
 
     init(on loop: any NIOCore.EventLoop) {
         client = FrameClient(Boundary.inject.path, on: loop, maxLength: InjectAnswer.maxLength)
@@ -91,6 +89,6 @@ final class QueueClient {
     private func failAll() {
         let lost = submitters
         submitters = [:]
-        for submitter in lost.values { submitter.queueAnswered(Self.lost) }
+        for submitter in lost.values { submitter.queueAnswered(.lost) }
     }
 }

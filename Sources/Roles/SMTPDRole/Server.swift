@@ -98,10 +98,11 @@ final class Server {
 
     private func refuse(_ channel: any NIOCore.Channel, _ reply: Reply) throws {
         refusals += 1
-        try channel.pipeline.syncOperations.addHandler(RefusalHandler(reply) { [unowned self] in
-            refusals -= 1
-            roomChanged()
-        })
+        try channel.pipeline.syncOperations.addHandler(
+            RefusalHandler(reply) { [unowned self] in
+                refusals -= 1
+                roomChanged()
+            })
     }
 
     private func ended(_ handler: SessionHandler, _ address: IPAddress?) {

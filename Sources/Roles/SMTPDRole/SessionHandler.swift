@@ -35,7 +35,10 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     /// Seconds that a client has for taking the last replies.
     private static let closeTime = 10.0
 
-    init(_ session: consuming Session, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, onEnd: @escaping (SessionHandler) -> Void) {
+    init(
+        _ session: consuming Session, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient,
+        onEnd: @escaping (SessionHandler) -> Void
+    ) {
         self.session = session
         deadlines = Deadlines(limits, now: Self.now)
         self.queue = queue
@@ -117,7 +120,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
         case .client: finish(session.timedOut())
         case .answer:
             if let submission { queue.forget(submission.stream) }
-            queueAnswered(.refused(isPermanent: false, text: "qq timeout (#4.3.0)"))
+            queueAnswered(.lost)
         case nil: break
         }
     }

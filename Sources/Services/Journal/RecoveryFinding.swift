@@ -1,4 +1,5 @@
 internal import JournalFormat
+
 /// What recovery found that was not as it should be. Nothing is dropped in silence.
 package enum RecoveryFinding: Equatable, Sendable, CustomStringConvertible {
     /// Acknowledged bytes are damaged; they are kept in `kept`.

@@ -1,6 +1,6 @@
 package import JournalFormat
-package import Storage
 internal import Posix
+package import Storage
 private import Synchronization
 
 /// A segment file in use.

@@ -1,6 +1,6 @@
+private import Glibc
 package import Posix
 internal import Storage
-private import Glibc
 private import Synchronization
 
 /// Segment files that wait for use: written once with zeros, or recycled. First in, first out: of two recycled files the older content goes first,

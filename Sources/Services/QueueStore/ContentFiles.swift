@@ -78,14 +78,15 @@ package final class ContentFiles {
     package func begin(_ id: UInt64) -> Incoming {
         let writing = Writing(id)
         let storage = storage
-        writes.run({
-            do throws(SystemError) {
-                writing.file = try storage.create(Self.path(id))
-                writing.isCreated = true
-            } catch {
-                writing.failure = error
-            }
-        }) { _ in }
+        writes.run(
+            {
+                do throws(SystemError) {
+                    writing.file = try storage.create(Self.path(id))
+                    writing.isCreated = true
+                } catch {
+                    writing.failure = error
+                }
+            }, then: { _ in })
         return Incoming(writing)
     }
 
@@ -94,49 +95,52 @@ package final class ContentFiles {
         incoming.unwritten += bytes.count
         incoming.length += bytes.count
         let writing = incoming.state
-        writes.run({
-            guard writing.failure == nil, let file = writing.file else { return }
-            do throws(SystemError) {
-                try file.write(bytes, at: writing.offset)
-                writing.offset += bytes.count
-                writing.check.update(bytes)
-            } catch {
-                writing.failure = error
-            }
-        }) { _ in
-            incoming.unwritten -= bytes.count
-            written()
-        }
+        writes.run(
+            {
+                guard writing.failure == nil, let file = writing.file else { return }
+                do throws(SystemError) {
+                    try file.write(bytes, at: writing.offset)
+                    writing.offset += bytes.count
+                    writing.check.update(bytes)
+                } catch {
+                    writing.failure = error
+                }
+            },
+            then: { _ in
+                incoming.unwritten -= bytes.count
+                written()
+            })
     }
 
     /// Makes the content durable: file, and its directory's entry.
     package func finish(_ incoming: Incoming, _ completion: @escaping (Result<ContentReference, SystemError>) -> Void) {
         let writing = incoming.state
         let storage = storage
-        writes.run({ () -> Result<ContentReference, SystemError> in
-            defer { writing.file = nil }
-            do throws(SystemError) {
-                if let failure = writing.failure { throw failure }
-                try writing.file?.sync()
-                try storage.syncDirectory(Self.folder)
-                return .success(.file(length: UInt64(writing.offset), check: writing.check.value))
-            } catch {
-                writing.remove(from: storage)
-                return .failure(error)
-            }
-        }, then: completion)
+        writes.run(
+            { () -> Result<ContentReference, SystemError> in
+                defer { writing.file = nil }
+                do throws(SystemError) {
+                    if let failure = writing.failure { throw failure }
+                    try writing.file?.sync()
+                    try storage.syncDirectory(Self.folder)
+                    return .success(.file(length: UInt64(writing.offset), check: writing.check.value))
+                } catch {
+                    writing.remove(from: storage)
+                    return .failure(error)
+                }
+            }, then: completion)
     }
 
     package func abort(_ incoming: Incoming) {
         let writing = incoming.state
         let storage = storage
-        writes.run({ writing.remove(from: storage) }) { _ in }
+        writes.run({ writing.remove(from: storage) }, then: { _ in })
     }
 
     /// The message left the queue, durably.
     package func remove(_ id: UInt64) {
         let storage = storage
-        writes.run({ try? storage.remove(Self.path(id)) }) { _ in }
+        writes.run({ try? storage.remove(Self.path(id)) }, then: { _ in })
     }
 
     /// Files that no message refers to: sessions that a crash cut off, and messages that ended just before one.
@@ -166,25 +170,27 @@ package final class ContentFiles {
     package func open(_ id: UInt64, _ content: ContentReference, isChecked: Bool, _ completion: @escaping (Opened) -> Void) {
         let (table, path) = (table, "\(root)/\(Self.path(id))")
         let isLong = if case .file = content { !isChecked && content.length > Self.quickCheckBytes } else { false }
-        (isLong ? checks : reads).run({
-            switch content {
-            case .inline:
-                guard let bytes = table.content(content) else { return .damaged("content in the log does not check") }
-                return ContentFiles.memoryFile(bytes)
-            case .file(let length, let check): return ContentFiles.openFile(path, length, isChecked ? nil : check)
-            }
-        }, then: completion)
+        (isLong ? checks : reads).run(
+            {
+                switch content {
+                case .inline:
+                    guard let bytes = table.content(content) else { return .damaged("content in the log does not check") }
+                    return ContentFiles.memoryFile(bytes)
+                case .file(let length, let check): return ContentFiles.openFile(path, length, isChecked ? nil : check)
+                }
+            }, then: completion)
     }
 
     /// At most `limit` bytes from the front of a message; nil when it is damaged.
     package func read(_ id: UInt64, _ content: ContentReference, limit: Int, _ completion: @escaping ([UInt8]?) -> Void) {
         let (table, storage) = (table, storage)
-        reads.run({ () -> [UInt8]? in
-            switch content {
-            case .inline: return table.content(content).map { Array($0.prefix(limit)) }
-            case .file: return try? storage.open(Self.path(id)).read(min(limit, content.length), at: 0)
-            }
-        }, then: completion)
+        reads.run(
+            { () -> [UInt8]? in
+                switch content {
+                case .inline: return table.content(content).map { Array($0.prefix(limit)) }
+                case .file: return try? storage.open(Self.path(id)).read(min(limit, content.length), at: 0)
+                }
+            }, then: completion)
     }
 
     private static func memoryFile(_ bytes: [UInt8]) -> Opened {

@@ -1,5 +1,5 @@
-package import Journal
 private import Glibc
+package import Journal
 private import JournalFormat
 package import Posix
 package import Storage
