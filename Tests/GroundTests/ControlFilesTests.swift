@@ -1,36 +1,7 @@
 import CDB
 import ControlFiles
-import Glibc
+import TemporaryFolder
 import Testing
-
-/// A folder of its own for one test, removed at its end.
-final class TemporaryFolder {
-    let path: String
-    init() {
-        var template = Array("/tmp/martlet-test-XXXXXX".utf8CString)
-        path = mkdtemp(&template).map { String(cString: $0) } ?? ""
-    }
-
-    func write(_ name: String, _ bytes: [UInt8]) {
-        guard let file = fopen("\(path)/\(name)", "w") else { return }
-        fwrite(bytes, 1, bytes.count, file)
-        fclose(file)
-    }
-
-    func write(_ name: String, _ text: String) { write(name, Array(text.utf8)) }
-
-    deinit {
-        if let directory = opendir(path) {
-            while let entry = readdir(directory) {
-                withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { _ = unlink("\(path)/\(String(cString: $0))") }
-                }
-            }
-            closedir(directory)
-        }
-        rmdir(path)
-    }
-}
 
 @Suite struct ControlFilesTests {
     let folder = TemporaryFolder()

@@ -4,11 +4,12 @@ import Glibc
 import LocalDelivery
 import MailboxStorage
 import Posix
+import TemporaryFolder
 import Testing
 
 /// spec-qmail §7.4 to §7.8: programs, mboxes, forwards. Serialised, because a stand-in for qmail-queue is named in the environment.
 @Suite(.serialized) struct InstructionTests {
-    let home = TemporaryHome()
+    let home = TemporaryFolder()
     let delivery = LocalDelivery()
 
     init() { signal(SIGPIPE, SIG_IGN) }

@@ -4,11 +4,12 @@ import Glibc
 import LocalDelivery
 import MailboxStorage
 import Posix
+import TemporaryFolder
 import Testing
 
 /// spec-qmail §7, with real files.
 @Suite struct LocalDeliveryTests {
-    let home = TemporaryHome()
+    let home = TemporaryFolder()
     let delivery = LocalDelivery()
 
     init() {

@@ -6,6 +6,7 @@ import Posix
 import QueueStore
 import SimulatedDisk
 import Storage
+import TemporaryFolder
 import Testing
 
 @Suite struct ContentFilesTests {
@@ -80,7 +81,7 @@ import Testing
             }, until: { isDone })
         try script.run()
         #expect(failure?.errno == EEXIST)
-        #expect(try folder.read("content/7") == [1, 2, 3])
+        #expect(try folder.bytes("content/7") == [1, 2, 3])
     }
 
     @Test func whatIsAbortedLeavesNothing() throws {
@@ -95,7 +96,7 @@ import Testing
                 files.finish(files.begin(4)) { _ in isDone = true }
             }, until: { isDone })
         try script.run()
-        #expect(try folder.names("content") == ["4"])
+        #expect(folder.names("content") == ["4"])
     }
 
     @Test func aFullDiskFailsTheMessageAndKeepsNothing() throws {
@@ -129,6 +130,6 @@ import Testing
         store.store.reserveIDs(through: files.largestID)
         #expect(store.store.takeID() == 42)
         #expect(try files.removeOrphans { $0 == 40 } == 2)
-        #expect(try folder.names("content") == ["0900", "40", "99999999999999999999", "x"])
+        #expect(folder.names("content") == ["0900", "40", "99999999999999999999", "x"])
     }
 }

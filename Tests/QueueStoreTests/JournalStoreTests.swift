@@ -5,6 +5,7 @@ import QueueStore
 import SimulatedDisk
 import Storage
 import Synchronization
+import TemporaryFolder
 import Testing
 
 @Suite struct JournalStoreTests {

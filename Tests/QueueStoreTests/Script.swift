@@ -7,6 +7,7 @@ import QueueStore
 import SimulatedDisk
 import Storage
 import Synchronization
+import TemporaryFolder
 import Testing
 
 /// Steps on one loop: each begins when what the step before waits for is there.
@@ -51,33 +52,12 @@ final class Script {
     }
 }
 
-/// A folder of its own, removed at the end.
-final class TemporaryFolder {
-    let path: String
-
-    init() {
-        var template = Array("/tmp/martlet-store-XXXXXX".utf8CString)
-        path = mkdtemp(&template).map { String(cString: $0) } ?? ""
-    }
-
-    func write(_ name: String, _ bytes: [UInt8]) {
-        guard let file = fopen("\(path)/\(name)", "w") else { return }
-        fwrite(bytes, 1, bytes.count, file)
-        fclose(file)
-    }
-
+extension TemporaryFolder {
     var disk: Disk { Disk(path) }
-    func names(_ folder: String) throws -> [String] { try disk.list(folder).sorted() }
-    func read(_ name: String) throws -> [UInt8] {
+
+    func bytes(_ name: String) throws -> [UInt8] {
         let file = try disk.open(name)
         return try file.read(file.size(), at: 0)
-    }
-
-    deinit { TemporaryFolder.remove(path) }
-
-    private static func remove(_ path: String) {
-        for name in (try? Disk(path).list("")) ?? [] { remove("\(path)/\(name)") }
-        Glibc.remove(path)
     }
 }
 

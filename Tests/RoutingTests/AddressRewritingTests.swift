@@ -1,6 +1,7 @@
 import Addresses
 import ControlFiles
 import Routing
+import TemporaryFolder
 import Testing
 
 /// spec-qmail §6.1.
@@ -89,7 +90,7 @@ import Testing
 
 /// spec-qmail §5.1, §5.2.
 @Suite struct AddressRewritingLoadingTests {
-    let home = TemporaryHome()
+    let home = TemporaryFolder()
     var control: ControlDirectory { ControlDirectory(home.path) }
 
     func channel(_ recipient: String) throws -> (channel: Channel, recipient: Address) {

@@ -2,6 +2,7 @@ import CDB
 import Frames
 import Glibc
 import Routing
+import TemporaryFolder
 import Testing
 
 /// Accounts as a table; homes belong to those listed.
@@ -77,7 +78,7 @@ struct TableOfAccounts: AccountSource {
 
 /// spec-qmail §6.2, §6.3.
 @Suite struct LocalUserDirectoryTests {
-    let home = TemporaryHome()
+    let home = TemporaryFolder()
 
     func directory(_ lines: [(key: String, value: String)], aliasHome: String = "/alias") -> LocalUserDirectory {
         var writer = ConstantDatabaseWriter()
@@ -153,7 +154,7 @@ struct TableOfAccounts: AccountSource {
 }
 
 @Suite struct CheckoutAccountsTests {
-    let home = TemporaryHome()
+    let home = TemporaryFolder()
 
     @Test func homesBelowTheQmailHomeAreUsers() throws {
         home.makeFolder("home")

@@ -61,8 +61,9 @@ static int become(const struct identity *who) {
 
 static _Noreturn void child(const char *program, const struct identity *who, int socket) {
     enum step step = STEP_SETUP;
-    for (int s = 1; s < NSIG; s++)
-        if (s != SIGKILL && s != SIGSTOP) signal(s, SIG_DFL);
+    /* The call itself: the C library keeps signals 32 and 33 to itself and would leave them ignored. */
+    static const unsigned long nothing[4]; /* handler, flags, restorer, mask of the kernel's sigaction */
+    for (int s = 1; s < NSIG; s++) syscall(SYS_rt_sigaction, s, nothing, NULL, sizeof(unsigned long));
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -135,8 +135,8 @@ package final class JournalStore {
                         state.hasUnsynced = writer.hasUnsynced
                         state.hasWaiting = writer.hasWaiting
                     }
-                    preparer.want(writer.journal.parameters.reservedSegments + JournalStore.readySegments)
                     wakeup.wake()
+                    preparer.want(writer.journal.parameters.reservedSegments + JournalStore.readySegments)
                 } while !left.isEmpty
             }
             preparer.stop()

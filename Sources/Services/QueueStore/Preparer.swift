@@ -70,8 +70,12 @@ final class Preparer: Sendable {
 
     /// Goes on until `count` are free.
     func want(_ count: Int) {
-        state.with { $0.wanted = count }
-        state.wakeAll()
+        let isShort = state.with { state in
+            state.wanted = count
+            return pool.count < count
+        }
+        // The thread is left asleep when it has nothing to do: this is said after every sync.
+        if isShort { state.wakeAll() }
     }
 
     /// Waits until more than `count` are free. False when there are not: an attempt has failed, or did so a short while ago. `count` is below what is

@@ -1,28 +1,28 @@
-import Glibc
-import Posix
+private import Glibc
+package import Posix
 
-/// A qmail home of its own for one test, removed at its end.
-final class TemporaryHome {
-    let path: String
+/// A folder of its own for one test, removed at its end.
+package final class TemporaryFolder {
+    package let path: String
 
-    init() {
+    package init() {
         var template = Array("/tmp/martlet-test-XXXXXX".utf8CString)
         path = mkdtemp(&template).map { String(cString: $0) } ?? ""
     }
 
-    func write(_ name: String, _ bytes: [UInt8]) {
+    package func write(_ name: String, _ bytes: [UInt8]) {
         guard let file = fopen("\(path)/\(name)", "w") else { return }
         fwrite(bytes, 1, bytes.count, file)
         fclose(file)
     }
 
-    func write(_ name: String, _ text: String) { write(name, Array(text.utf8)) }
+    package func write(_ name: String, _ text: String) { write(name, Array(text.utf8)) }
 
-    func makeFolder(_ name: String) { mkdir("\(path)/\(name)", 0o755) }
+    package func makeFolder(_ name: String) { mkdir("\(path)/\(name)", 0o755) }
 
-    func names(_ folder: String) -> [String] { TemporaryHome.names("\(path)/\(folder)").sorted() }
+    package func names(_ folder: String) -> [String] { TemporaryFolder.names("\(path)/\(folder)").sorted() }
 
-    func read(_ name: String) -> String {
+    package func read(_ name: String) -> String {
         guard let file = fopen("\(path)/\(name)", "r") else { return "" }
         defer { fclose(file) }
         var bytes: [UInt8] = []
@@ -31,14 +31,14 @@ final class TemporaryHome {
     }
 
     /// An open message, its file already without a name.
-    func message(_ content: String) -> FileDescriptor {
+    package func message(_ content: String) -> FileDescriptor {
         write("message", content)
         let descriptor = FileDescriptor(owning: open("\(path)/message", O_RDONLY | O_CLOEXEC))
         unlink("\(path)/message")
         return descriptor
     }
 
-    deinit { TemporaryHome.remove(path) }
+    deinit { TemporaryFolder.remove(path) }
 
     private static func remove(_ path: String) {
         for name in names(path) { remove("\(path)/\(name)") }
