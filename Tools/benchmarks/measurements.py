@@ -28,7 +28,7 @@ class Figure:
     # "/s", "s", "ms", "KiB", "bytes", "%", or "" for a plain number.
     unit: str
     more_is_better: bool = False
-    # What issue 2 asks for, in words.
+    # What it should reach, in words.
     aim: str = ""
 
 
