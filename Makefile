@@ -17,7 +17,7 @@ build: packages
 	@$(MAKE) --no-print-directory $(LSPAWN)
 
 packages:
-	@Tools/need libunbound-dev dns-root-data
+	@Tools/need gcc libc6-dev libunbound-dev dns-root-data
 
 # The one program that stays root on a privileged installation: C, so that nothing of a language runtime runs as root.
 $(LSPAWN): $(wildcard Sources/Commands/martlet-lspawn/*.[ch])

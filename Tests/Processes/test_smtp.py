@@ -566,6 +566,22 @@ def test_a_route_that_is_down_lets_mail_in(server):
         os.kill(server.pid("route"), signal.SIGCONT)
 
 
+def test_thousands_of_recipients_in_one_burst(home):
+    """Route's verdict is remembered: none of them waits, and none may cost a level of the stack."""
+    count = 10_000
+    home.user("alice")
+    home.control("maxrecipients", str(count))
+    home.start()
+    pid = home.pid("smtpd")
+    with Dialogue(home.address) as client:
+        client.envelope(SENDER, ALICE)
+        client.write(f"RCPT TO:<{ALICE}>\r\n" * (count - 1) + "NOOP\r\n")
+        for _ in range(count - 1):
+            assert client.reply() == "250 2.1.5 ok"
+        assert client.reply() == "250 2.0.0 ok"
+    assert home.pid("smtpd") == pid
+
+
 # Listeners and time
 
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A delivery's life. It is on the list, in order of arrival, from ASK to the end of DONE. */
@@ -145,13 +146,33 @@ static int ask(struct delivery *d) {
     return send_packet(route.socket, packet, w.length, -1);
 }
 
+/* Whether the uid is a role's, or the gid opens what only roles may enter: route must gain neither by naming them as a user's. */
+static int is_ours(uid_t uid, gid_t gid) {
+    static const char *const doors[] = {"run/deliver-remote", "run/route", "run/dns", "run/admin", "queue"};
+    struct stat door;
+    if (gid == 0) return 1;
+    for (size_t i = 0; i < sizeof doors / sizeof *doors; i++)
+        if (stat(doors[i], &door) == 0 && door.st_gid == gid) return 1;
+    /* name:uid:gid, a blank between accounts; the supervisor's word. */
+    const char *account = getenv("MARTLET_ACCOUNTS");
+    while (account && *account) {
+        const char *colon = strchr(account, ':');
+        if (!colon) return 1;
+        if (strncmp(account, "alias:", 6) != 0 && strtoul(colon + 1, NULL, 10) == uid) return 1;
+        account = strchr(colon, ' ');
+        if (account) account++;
+    }
+    return 0;
+}
+
 /* Why mail may not be delivered as this user; NULL when it may. */
 static const char *refusal(uid_t uid, gid_t gid) {
     if (uid == 0) return "Not allowed to perform deliveries as root.\n";
     if (uid == (uid_t)-1 || gid == (gid_t)-1) return "Internal qmail-lspawn bug.\n";
     if (geteuid() != 0)
         return uid == geteuid() ? NULL : "Not allowed to perform deliveries as another user: this installation runs without root. (#4.3.5)\n";
-    return uid >= minimum_uid ? NULL : "Not allowed to perform deliveries as a user whose uid is below control/minuid. (#4.3.5)\n";
+    if (uid < minimum_uid) return "Not allowed to perform deliveries as a user whose uid is below control/minuid. (#4.3.5)\n";
+    return is_ours(uid, gid) ? "Not allowed to perform deliveries with the rights of Martlet itself. (#4.3.5)\n" : NULL;
 }
 
 /* Turns the request into a WorkerRequest. 0 when memory is short. */
@@ -236,6 +257,8 @@ int take_answer(struct worker *w, const unsigned char *packet, size_t length) {
     struct field text;
     if (!read_byte(&r, &type)) return 0;
     if (type == START_FAILED) {
+        /* Said once, before the exec. A worker that goes on saying it is none of ours. */
+        if (w->trouble[0]) return 0;
         if (!read_byte(&r, &letter) || !read_number(&r, &name) || r.at != r.end) return 0;
         note_start_failure(w, letter, (int)name);
         return 1;

@@ -1,4 +1,5 @@
 private import Glibc
+private import Posix
 
 /// A value made from files, made anew when one of them changes (inode, time or size): how a process that lives long sees a changed control file
 /// at its next connection or delivery. A file that does not parse leaves the old value, and is complained about once.
@@ -8,6 +9,7 @@ package final class Watched<Value> {
     private let load: () throws -> Value
     private let complain: (any Error) -> Void
     private var seen: [FileState]
+    private var isComplained = false
 
     /// Loads for the first time. What `load` throws is thrown here, and given to `complain` on later changes.
     package init(_ paths: [String], load: @escaping () throws -> Value, complain: @escaping (any Error) -> Void) throws {
@@ -24,8 +26,17 @@ package final class Watched<Value> {
     package func refreshed() -> Value {
         let now = paths.map(FileState.of)
         guard now != seen else { return value }
-        seen = now
-        do { value = try load() } catch { complain(error) }
+        do {
+            value = try load()
+            seen = now
+            isComplained = false
+        } catch {
+            // Trouble of the moment (no descriptors, no memory) says nothing about the file: it is tried again.
+            let isTemporary = (error as? SystemError)?.isTemporary ?? false
+            if !isTemporary { seen = now }
+            if !isTemporary || !isComplained { complain(error) }
+            isComplained = isTemporary
+        }
         return value
     }
 }

@@ -27,6 +27,9 @@ package struct ClientSession {
         case close
     }
 
+    /// Nothing is under way, and the server owes nothing.
+    package var isIdle: Bool { if case .idle = phase { true } else { false } }
+
     private enum Phase {
         case greeting
         case ehlo

@@ -25,6 +25,7 @@ package struct Deadlines: Sendable {
     private let limits: Limits
     private var phase = Session.Phase.command
     private var commands: UInt64 = 0
+    private var transactions: UInt64 = 0
     private var due: Double
     private var transactionDue: Double?
 
@@ -38,7 +39,8 @@ package struct Deadlines: Sendable {
     package mutating func update(_ session: borrowing Session, received: Int, now: Double) {
         let phase = session.phase
         if session.isInTransaction {
-            if transactionDue == nil { transactionDue = now + limits.transaction }
+            if transactionDue == nil || session.transactions != transactions { transactionDue = now + limits.transaction }
+            transactions = session.transactions
         } else {
             transactionDue = nil
         }

@@ -86,7 +86,9 @@ package struct Session: ~Copyable {
 
     var state = State.idle
     /// Input after what was handled: the start of a line, or all that follows a question still open.
-    private var held: [UInt8] = []
+    private var held: ArraySlice<UInt8> = []
+    /// Counts MAIL commands that were accepted: a pipelining client begins one transaction in the moment another ends.
+    package private(set) var transactions: UInt64 = 0
     /// Bytes of an overlong line dropped so far.
     private var skipped = 0
     var helo: [UInt8] = []
@@ -138,7 +140,7 @@ package struct Session: ~Copyable {
     package mutating func bytesReceived(_ bytes: UnsafeRawBufferPointer, _ moment: Moment) -> [Action] {
         if held.isEmpty {
             let consumed = process(bytes, moment)
-            if consumed < bytes.count { held = Array(bytes[consumed...]) }
+            if consumed < bytes.count { held = Array(bytes[consumed...])[...] }
         } else {
             held.append(contentsOf: bytes)
             processHeld(moment)
@@ -202,7 +204,8 @@ package struct Session: ~Copyable {
 
     /// No more time is left.
     package mutating func shutdownEnded() -> [Action] {
-        close(with: .shuttingDown)
+        // A message that was committed may be kept: a no would bring it twice.
+        if case .awaitingQueue = state { drop() } else { close(with: .shuttingDown) }
         return takeActions()
     }
 
@@ -214,6 +217,8 @@ package struct Session: ~Copyable {
         return takeActions()
     }
 
+    mutating func transactionBegan() { transactions &+= 1 }
+
     // MARK: Input
 
     private mutating func processHeld(_ moment: Moment) {
@@ -221,7 +226,7 @@ package struct Session: ~Copyable {
         let input = held
         held = []
         let consumed = input.withUnsafeBytes { process($0, moment) }
-        held = consumed == 0 ? input : Array(input[consumed...])
+        held = input.dropFirst(consumed)
     }
 
     /// Handles what can be handled now and says how much that was.

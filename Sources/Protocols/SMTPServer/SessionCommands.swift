@@ -57,6 +57,13 @@ extension Session {
             path = classicPath(argument)
         }
         guard let sender = address(path, isUTF8: isUTF8) else { return }
+        // A MAIL in place of another is as idle as a NOOP, and must not renew the time that a transaction has.
+        if isInTransaction {
+            junk += 1
+            if junk > limits.junkCommands { return close(with: .tooMuchJunk) }
+        } else {
+            transactionBegan()
+        }
         abandonMessage()
         state = .mail(Transaction(sender: sender, isBadSender: policy.isBad(sender), isUTF8: isUTF8))
         reply(.senderOk)

@@ -24,7 +24,7 @@ package enum DNSRole {
             return 0
         } catch {
             log("alert: dns cannot start: \(error)")
-            return 111
+            return error is ControlFileError ? 1 : 111
         }
     }
 

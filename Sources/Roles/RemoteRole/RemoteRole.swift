@@ -1,3 +1,4 @@
+private import ControlFiles
 private import Glibc
 private import NIOCore
 private import NIOPosix
@@ -23,7 +24,7 @@ package enum RemoteRole {
             return 0
         } catch {
             log("alert: remote cannot start: \(error)")
-            return 111
+            return error is ControlFileError ? 1 : 111
         }
     }
 }

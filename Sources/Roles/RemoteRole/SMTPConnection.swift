@@ -8,6 +8,9 @@ final class SMTPConnection: ChannelInboundHandler {
 
     private static let piecesPerTurn = 16
     /// A timer outlives a connection that ends early; this bounds by how much, and so how many there are.
+    /// For all of a transaction, beside the time its content takes at ``minimumRate``, bytes a second.
+    private static let longestTransaction = TimeAmount.hours(1)
+    private static let minimumRate = 500
     private static let longestTimer = TimeAmount.seconds(10)
 
     let destination: Destination
@@ -22,6 +25,8 @@ final class SMTPConnection: ChannelInboundHandler {
     private var wantsContent = false
     private var isSendingContent = false
     private var lastProgress = NIODeadline.now()
+    /// A server that makes a little progress now and then does not hold a delivery for ever.
+    private var mustEnd = NIODeadline.distantFuture
     private var deadlineIsScheduled = false
     private var isClosed = false
 
@@ -38,6 +43,7 @@ final class SMTPConnection: ChannelInboundHandler {
     func begin(_ outgoing: Outgoing) {
         current = outgoing
         lastProgress = .now()
+        mustEnd = .now() + timeout + Self.longestTransaction + .seconds(Int64(outgoing.errand.content.size / Self.minimumRate))
         scheduleDeadline(in: timeout)
         perform(session.begin(outgoing.transaction))
     }
@@ -120,8 +126,9 @@ final class SMTPConnection: ChannelInboundHandler {
 
     private func deadlineFired() {
         deadlineIsScheduled = false
-        guard !isClosed, current != nil else { return }
-        let left = lastProgress + timeout - .now()
+        // A connection that is kept for later has its own limit; one whose RSET is not answered has none but this.
+        guard !isClosed, !session.isIdle else { return }
+        let left = min(lastProgress + timeout, mustEnd) - .now()
         if left > .nanoseconds(0) { scheduleDeadline(in: left) } else { perform(session.deadlinePassed()) }
     }
 }

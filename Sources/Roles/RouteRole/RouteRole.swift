@@ -17,7 +17,7 @@ package enum RouteRole {
             return 0
         } catch {
             log("route: fatal: \(error)")
-            return 111
+            return error is ControlFileError ? 1 : 111
         }
     }
 

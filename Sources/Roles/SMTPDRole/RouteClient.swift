@@ -46,13 +46,16 @@ final class RouteClient {
         }
     }
 
-    func ask(_ recipient: Address, _ answer: @escaping (Session.RecipientVerdict) -> Void) {
-        guard client.isConnected else { return answer(.unknown) }
+    /// - Returns: the verdict when it is known now; else nil, and `answer` is called later, never from within: a client that sends thousands of
+    ///   recipients at once must not make calls nest.
+    func ask(_ recipient: Address, _ answer: @escaping (Session.RecipientVerdict) -> Void) -> Session.RecipientVerdict? {
+        guard client.isConnected else { return .unknown }
         let now = monotonicNanoseconds()
-        if let known = remembered[recipient], known.until > now { return answer(known.verdict) }
+        if let known = remembered[recipient], known.until > now { return known.verdict }
         repeat { lastToken &+= 1 } while questions[lastToken] != nil
         questions[lastToken] = Question(recipient: recipient, answer: answer, due: now + Self.patience)
         client.send(Route.Question(token: lastToken, recipient: recipient).encode)
+        return nil
     }
 
     private static func verdict(_ answer: Route.Verdict) -> Session.RecipientVerdict {

@@ -15,6 +15,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
         let envelope: Envelope
         var content: [UInt8] = []
         var isBegun = false
+        var isCommitted = false
     }
 
     private var session: Session
@@ -96,8 +97,11 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private func end() {
         guard !hasEnded else { return }
         hasEnded = true
-        perform(session.clientEnded())
-        if let submission { queue.forget(submission.stream) }
+        _ = perform(session.clientEnded())
+        // The session may have asked for an abort in the very actions whose reply found the client gone.
+        if let submission {
+            if submission.isCommitted { queue.forget(submission.stream) } else { abort() }
+        }
         submission = nil
         context = nil
         onEnd(self)
@@ -131,28 +135,33 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     // MARK: Actions
 
     private func finish(_ actions: [Session.Action], received: Int = 0) {
-        perform(actions)
+        var actions = actions
+        while let verdict = perform(actions) { actions = session.routeAnswered(verdict, moment) }
         deadlines.update(session, received: received, now: Self.now)
         closeIfInputEnded()
         resumeReading()
     }
 
-    private func perform(_ actions: [Session.Action]) {
+    /// - Returns: the answer to a question about a recipient, when it is known at once.
+    private func perform(_ actions: [Session.Action]) -> Session.RecipientVerdict? {
+        var verdict: Session.RecipientVerdict?
         for action in actions {
             switch action {
             case .send(let bytes): context?.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil)
             case .askRoute(let recipient):
-                route.ask(recipient) { [weak self] verdict in
+                verdict = route.ask(recipient) { [weak self] verdict in
                     guard let self else { return }
                     finish(session.routeAnswered(verdict, moment))
                 }
-            case .begin(let envelope): submission = Submission(stream: queue.begin(for: self), envelope: envelope)
+            // A reply in front of it may have found the client gone.
+            case .begin(let envelope): if !hasEnded { submission = Submission(stream: queue.begin(for: self), envelope: envelope) }
             case .content(let bytes): append(bytes)
             case .commit: commit()
             case .abort: abort()
             case .close: close()
             }
         }
+        return verdict
     }
 
     private func append(_ bytes: [UInt8]) {
@@ -172,6 +181,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
         sendContent()
         guard let submission else { return }
         queue.commit(submission.stream, sender: submission.envelope.sender)
+        self.submission?.isCommitted = true
     }
 
     private func abort() {

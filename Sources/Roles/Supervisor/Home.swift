@@ -26,7 +26,7 @@ struct Home {
         lock = try orMend(mend) { () throws(SystemError) in
             try makeDirectory("run", mode: 0o755)
             try makeDirectoryIfMissing("queue", mode: 0o700, owner: accounts["qmailq"])
-            return FileDescriptorBox(try FileDescriptor.open(Self.lockPath, O_RDWR | O_CREAT))
+            return FileDescriptorBox(try FileDescriptor.open(Self.lockPath, O_RDONLY | O_CREAT | O_NOFOLLOW, mode: 0o644))
         }
         try takeLock()
     }
@@ -58,9 +58,12 @@ struct Home {
     /// One supervisor a home. The file holds its process number, for people and scripts.
     private func takeLock() throws(StartFailure) {
         try waitForOrphans()
+        // The roles inherit the lock, not the right to write a number that somebody may kill.
+        let file = try orMend("let the account that starts martletd write \(Self.lockPath)") { () throws(SystemError) in
+            try FileDescriptor.open(Self.lockPath, O_WRONLY | O_TRUNC | O_NOFOLLOW)
+        }
         let text = Array("\(getpid())\n".utf8)
-        ftruncate(lockDescriptor, 0)
-        _ = pwrite(lockDescriptor, text, text.count, 0)
+        _ = write(file.raw, text, text.count)
     }
 
     /// Roles whose supervisor was killed end by themselves within this time; until then they hold the lock, the sockets and the queue.

@@ -45,7 +45,7 @@ package enum Supervisor {
     private static func openLog() throws(StartFailure) {
         if mkdir("log", 0o755) < 0, errno != EEXIST { throw StartFailure("log: \(errorText(errno))", mend: "make the folder log in the home") }
         let file = try orMend("let the account write \(logFile)") { () throws(SystemError) in
-            try FileDescriptor.open(logFile, O_WRONLY | O_CREAT | O_APPEND, mode: 0o640)
+            try FileDescriptor.open(logFile, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, mode: 0o640)
         }
         dup2(file.raw, STDERR_FILENO)
     }

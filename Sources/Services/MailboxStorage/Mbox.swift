@@ -1,3 +1,4 @@
+private import Bytes
 private import Glibc
 package import Posix
 
@@ -19,11 +20,19 @@ package enum Mbox {
         let size = lseek(file.raw, 0, SEEK_END)
         do throws(MboxFailure) {
             try write(lines, message, to: file)
+            if size == 0 { syncDirectory(of: path, in: home) }
         } catch {
             // Only under the lock is the old end still ours to restore.
             if isLocked, size >= 0 { ftruncate(file.raw, size) }
             throw error
         }
+    }
+
+    /// The file may have been made just now: its name must last as the mail in it does.
+    private static func syncDirectory(of path: [UInt8], in home: borrowing FileDescriptor) {
+        let folder = path.lastIndex(of: ASCII.slash).map { path[..<$0] } ?? []
+        guard let directory = try? FileDescriptor.open(folder.isEmpty ? [ASCII.dot] : Array(folder), in: home, O_RDONLY | O_DIRECTORY) else { return }
+        fsync(directory.raw)
     }
 
     /// A regular file with one name, ours, not reached by a link: nobody else can have put it in the way of our mail.

@@ -132,7 +132,10 @@ package struct ExchangerSearch {
     }
 
     private mutating func add(_ addresses: [IPAddress], preference: UInt16) {
-        candidates += addresses.prefix(limits.addressesPerExchanger).map { Candidates.Candidate(preference: preference, address: $0) }
+        // Our own address among many must be seen, whatever the order of the answer.
+        let ours = addresses.filter { policy.judge($0) == .ourselves }
+        let others = addresses.filter { policy.judge($0) != .ourselves }
+        candidates += (ours + others).prefix(limits.addressesPerExchanger).map { Candidates.Candidate(preference: preference, address: $0) }
     }
 
     private func conclude() -> Step {
@@ -141,7 +144,8 @@ package struct ExchangerSearch {
         // A host that is an exchanger itself hands mail to better ones only, or it would go round for ever (RFC 5321 §5.1).
         let ourPreference = candidates.filter { policy.judge($0.address) == .ourselves }.map(\.preference).min()
         let better = candidates.filter { candidate in ourPreference.map { candidate.preference < $0 } ?? true }
-        guard !better.isEmpty else { return .ended(DeliveryTexts.bestPreference) }
+        // The better ones may only be out of reach for the moment.
+        guard !better.isEmpty else { return .ended(sawTemporaryFailure ? DeliveryTexts.noHostFoundNow : DeliveryTexts.bestPreference) }
         let usable = better.filter { policy.judge($0.address) == .usable }
         guard !usable.isEmpty else { return .ended(sawTemporaryFailure ? DeliveryTexts.noHostFoundNow : DeliveryTexts.noExchanger) }
         return .found(Candidates(usable, port: SMTPRoutes.smtpPort))
