@@ -1,7 +1,7 @@
 private import Glibc
 package import Posix
 
-/// A constant database of djb's format (spec-qmail §6.4), mapped into memory and read with every position checked: a damaged file is an error, never a crash.
+/// A constant database of djb's format (spec-qmail §6.4), read with every position checked: a damaged file is an error, never a crash.
 ///
 /// It must not know whose keys and values it finds: `users/cdb` and `morercpthosts.cdb` are understood by those who read them.
 package final class ConstantDatabase: Sendable {
@@ -10,34 +10,33 @@ package final class ConstantDatabase: Sendable {
         case damaged
     }
 
-    // Sound to share: the mapping is read-only and lives as long as this object.
-    private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
+    private let bytes: [UInt8]
 
     private static let headerBytes = 2048
+    /// A database is kept in memory whole, as it was when it was opened: whatever is done to the file meanwhile, nobody is torn away under a reader.
+    package static let maxBytes = 1 << 30
 
-    /// Maps the file at `path`; nil when it does not exist.
+    /// Reads the file at `path`; nil when it does not exist.
     package static func open(_ path: String) throws(SystemError) -> ConstantDatabase? {
         guard let descriptor = try FileDescriptor.openIfPresent(path, O_RDONLY | O_NONBLOCK) else { return nil }
         return try ConstantDatabase(descriptor, path)
     }
 
     private init(_ descriptor: borrowing FileDescriptor, _ path: String) throws(SystemError) {
+        let raw = descriptor.raw
         var info = stat()
-        try check("stat", path) { fstat(descriptor.raw, &info) }
+        try check("stat", path) { fstat(raw, &info) }
         guard info.st_mode & S_IFMT == S_IFREG else { throw SystemError(call: "open", subject: path, errno: EISDIR) }
-        let size = Int(info.st_size)
-        guard size > 0 else {
-            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-            return
+        guard info.st_size <= Self.maxBytes else { throw SystemError(call: "open", subject: path, errno: EFBIG) }
+        var bytes = [UInt8](repeating: 0, count: Int(info.st_size))
+        var filled = 0
+        while filled < bytes.count {
+            let count = try check("read", path) { bytes.withUnsafeMutableBytes { read(raw, $0.baseAddress?.advanced(by: filled), $0.count - filled) } }
+            if count == 0 { break }
+            filled += count
         }
-        guard let start = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor.raw, 0), start != MAP_FAILED else {
-            throw SystemError(call: "mmap", subject: path, errno: errno)
-        }
-        bytes = UnsafeRawBufferPointer(start: start, count: size)
-    }
-
-    deinit {
-        if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
+        bytes.removeLast(bytes.count - filled)
+        self.bytes = bytes
     }
 
     /// The data of the first record with `key`, nil when there is none.
@@ -69,13 +68,12 @@ package final class ConstantDatabase: Sendable {
     }
 
     private func number(at offset: Int) throws(Failure) -> UInt32 {
-        let four = try slice(at: offset, count: 4)
-        return UInt32(littleEndian: four.loadUnaligned(as: UInt32.self))
+        try slice(at: offset, count: 4).reversed().reduce(0) { $0 << 8 | UInt32($1) }
     }
 
-    private func slice(at offset: Int, count: Int) throws(Failure) -> UnsafeRawBufferPointer {
+    private func slice(at offset: Int, count: Int) throws(Failure) -> ArraySlice<UInt8> {
         // Numbers of the file are below 2^32, so that no sum here can overflow.
         guard bytes.count >= Self.headerBytes, offset >= 0, count >= 0, offset + count <= bytes.count else { throw .damaged }
-        return UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + count)])
+        return bytes[offset..<(offset + count)]
     }
 }

@@ -55,6 +55,12 @@ static void child(const struct martlet_program *p, int report, pid_t parent) {
             limit.rlim_cur = limit.rlim_max = now.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0) goto failed;
     }
+    /* A core of a role would hold mail. Only the soft limit: users' programs may raise it again. */
+    struct rlimit core;
+    if (getrlimit(RLIMIT_CORE, &core) == 0) {
+        core.rlim_cur = 0;
+        setrlimit(RLIMIT_CORE, &core);
+    }
     if (p->memory_limit) {
         struct rlimit limit = {p->memory_limit, p->memory_limit};
         if (setrlimit(RLIMIT_AS, &limit) < 0) goto failed;
