@@ -9,6 +9,30 @@ import tempfile
 from martlet import account, free_port, listens, wait_until
 
 
+def private_settings(directory, domain):
+    """What main.cf says of every private instance: all of it below `directory`, on loopback, mail of `domain` to Maildirs of the tests' account."""
+    uid, gid = account()
+    return f"""compatibility_level = 3.6
+queue_directory = {directory}/queue
+data_directory = {directory}/data
+daemon_directory = /usr/lib/postfix/sbin
+command_directory = /usr/sbin
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = {domain}
+mydestination =
+mynetworks = 127.0.0.0/8
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+alias_maps =
+virtual_mailbox_domains = {domain}
+virtual_mailbox_base = {directory}/mail
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_minimum_uid = 1
+"""
+
+
 class Postfix:
     """Takes mail for `domain` into Maildirs of its own, and sends everything else to `relay` ("127.0.0.1:PORT")."""
 
@@ -27,29 +51,10 @@ class Postfix:
         wait_until(lambda: listens(self.port), "Postfix does not listen")
 
     def _main(self, relay):
-        uid, gid = account()
         route = f"relayhost = [{relay.split(':')[0]}]:{relay.split(':')[1]}" if relay else "default_transport = error:no way"
-        return f"""compatibility_level = 3.6
-queue_directory = {self.directory}/queue
-data_directory = {self.directory}/data
-daemon_directory = /usr/lib/postfix/sbin
-command_directory = /usr/sbin
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = {self.domain}
-mydestination =
-mynetworks = 127.0.0.0/8
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-alias_maps =
-local_recipient_maps =
+        return f"""{private_settings(self.directory, self.domain)}local_recipient_maps =
 local_header_rewrite_clients =
-virtual_mailbox_domains = {self.domain}
-virtual_mailbox_base = {self.directory}/mail
 virtual_mailbox_maps = inline:{{ {{ carol@{self.domain} = carol/Maildir/ }}, {{ dave@{self.domain} = dave/Maildir/ }} }}
-virtual_uid_maps = static:{uid}
-virtual_gid_maps = static:{gid}
-virtual_minimum_uid = 1
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions = reject_unlisted_recipient, permit_mynetworks, reject
 smtpd_peername_lookup = no

@@ -430,7 +430,8 @@ def test_garbage_from_route_costs_the_connection_and_the_question_is_asked_again
     assert post.report() == (1, "K", "did 1+0+0\n")
 
 
-def test_the_queue_may_die_and_return(post):
+def stopped_with_a_delivery(post):
+    """A worker that has a delivery and does not go on until SIGCONT; its number."""
     post.user("alice")
     post.deliver(b"alice@example.org")
     [pid] = post.workers()
@@ -438,6 +439,11 @@ def test_the_queue_may_die_and_return(post):
     post.request(1, b"alice@example.org")
     post.answer_route()
     time.sleep(0.1)
+    return pid
+
+
+def test_the_queue_may_die_and_return(post):
+    pid = stopped_with_a_delivery(post)
     post.queue.close()
     post.connect_queue()
     os.kill(pid, signal.SIGCONT)
@@ -447,13 +453,7 @@ def test_the_queue_may_die_and_return(post):
 
 
 def test_term_relays_what_runs_and_exits_0(post):
-    post.user("alice")
-    post.deliver(b"alice@example.org")
-    [pid] = post.workers()
-    os.kill(pid, signal.SIGSTOP)
-    post.request(1, b"alice@example.org")
-    post.answer_route()
-    time.sleep(0.1)
+    pid = stopped_with_a_delivery(post)
     post.process.terminate()
     time.sleep(0.1)
     os.kill(pid, signal.SIGCONT)

@@ -10,6 +10,7 @@ import tempfile
 import time
 
 import martlet
+from postfix import private_settings
 
 SINK_DOMAIN = "sink.example"
 MAX_RECIPIENTS = 20_000
@@ -179,27 +180,8 @@ class PostfixServer:
         return int((self.directory / "queue/pid/master.pid").read_text())
 
     def _main(self, sink_port, hold, sessions):
-        uid, gid = martlet.account()
         held = "smtpd_recipient_restrictions = check_recipient_access static:HOLD\nin_flow_delay = 0\n" if hold else ""
-        return f"""compatibility_level = 3.6
-queue_directory = {self.directory}/queue
-data_directory = {self.directory}/data
-daemon_directory = /usr/lib/postfix/sbin
-command_directory = /usr/sbin
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = {martlet.HOST}
-mydestination =
-mynetworks = 127.0.0.0/8
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-alias_maps =
-virtual_mailbox_domains = {martlet.HOST}
-virtual_mailbox_base = {self.directory}/mail
-virtual_mailbox_maps = static:alice/Maildir/
-virtual_uid_maps = static:{uid}
-virtual_gid_maps = static:{gid}
-virtual_minimum_uid = 1
+        return f"""{private_settings(self.directory, martlet.HOST)}virtual_mailbox_maps = static:alice/Maildir/
 transport_maps = inline:{{{SINK_DOMAIN}=smtp:[127.0.0.1]:{sink_port}}}
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_peername_lookup = no

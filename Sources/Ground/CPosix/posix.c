@@ -177,9 +177,7 @@ int martlet_set_nonblocking(int descriptor) {
 char *const *martlet_environment(void) { return environ; }
 
 int martlet_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
-int martlet_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); }
 void martlet_name_process(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
-int martlet_errno(void) { return errno; }
 void martlet_log(const void *bytes, size_t length) {
     const char *p = bytes;
     while (length) {

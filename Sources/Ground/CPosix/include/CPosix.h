@@ -60,11 +60,8 @@ int martlet_set_nonblocking(int descriptor);
 /* The strings of this process's environment, NULL at the end. */
 char *const *martlet_environment(void);
 int martlet_set_no_new_privileges(void);
-/* A kill of the parent ends this process too: SIGTERM comes when the parent dies. */
-int martlet_die_with_parent(void);
 /* Name of this process as ps shows it, cut at 15 bytes. */
 void martlet_name_process(const char *name);
-int martlet_errno(void);
 /* Writes whole or gives up at the first error: for log lines to fd 2. */
 void martlet_log(const void *bytes, size_t length);
 #endif
