@@ -31,7 +31,9 @@ package final class ConstantDatabase: Sendable {
         var bytes = [UInt8](repeating: 0, count: Int(info.st_size))
         var filled = 0
         while filled < bytes.count {
-            let count = try check("read", path) { bytes.withUnsafeMutableBytes { read(raw, $0.baseAddress?.advanced(by: filled), $0.count - filled) } }
+            let count = try check("read", path) {
+                bytes.withUnsafeMutableBytes { read(raw, $0.baseAddress?.advanced(by: filled), $0.count - filled) }
+            }
             if count == 0 { break }
             filled += count
         }
