@@ -1,4 +1,3 @@
-private import Glibc
 package import Posix
 
 /// A constant database of djb's format (spec-qmail §6.4), read with every position checked: a damaged file is an error, never a crash.
@@ -18,28 +17,10 @@ package final class ConstantDatabase: Sendable {
 
     /// Reads the file at `path`; nil when it does not exist.
     package static func open(_ path: String) throws(SystemError) -> ConstantDatabase? {
-        guard let descriptor = try FileDescriptor.openIfPresent(path, O_RDONLY | O_NONBLOCK) else { return nil }
-        return try ConstantDatabase(descriptor, path)
+        try readSmallFile(path, maxBytes: maxBytes).map(ConstantDatabase.init)
     }
 
-    private init(_ descriptor: borrowing FileDescriptor, _ path: String) throws(SystemError) {
-        let raw = descriptor.raw
-        var info = stat()
-        try check("stat", path) { fstat(raw, &info) }
-        guard info.st_mode & S_IFMT == S_IFREG else { throw SystemError(call: "open", subject: path, errno: EISDIR) }
-        guard info.st_size <= Self.maxBytes else { throw SystemError(call: "open", subject: path, errno: EFBIG) }
-        var bytes = [UInt8](repeating: 0, count: Int(info.st_size))
-        var filled = 0
-        while filled < bytes.count {
-            let count = try check("read", path) {
-                bytes.withUnsafeMutableBytes { read(raw, $0.baseAddress?.advanced(by: filled), $0.count - filled) }
-            }
-            if count == 0 { break }
-            filled += count
-        }
-        bytes.removeLast(bytes.count - filled)
-        self.bytes = bytes
-    }
+    private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     /// The data of the first record with `key`, nil when there is none.
     package func value(of key: some Collection<UInt8>) throws(Failure) -> [UInt8]? {
