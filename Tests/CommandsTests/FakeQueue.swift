@@ -46,7 +46,11 @@ final class FakeQueue: Sendable {
         let thread = Thread("fake queue") { [self] in
             while true {
                 let connection = accept(listener, nil, nil)
-                guard connection >= 0 else { return }
+                // Closed here, not by `stop()`: its number could be another test's by the time this thread accepts again.
+                guard connection >= 0 else {
+                    close(listener)
+                    return
+                }
                 serve(connection)
                 close(connection)
             }
@@ -57,7 +61,6 @@ final class FakeQueue: Sendable {
     /// Ends the thread and removes the home.
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
         for entry in ["/filter", "/run/inject/socket", "/run/inject", "/run", "/control", ""] { remove(home + entry) }
     }
 
