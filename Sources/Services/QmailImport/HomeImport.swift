@@ -1,3 +1,4 @@
+private import Addresses
 private import ControlFiles
 private import Glibc
 private import Journal
@@ -97,11 +98,12 @@ package struct HomeImport {
         try copyFiles()
         _ = try ControlCheck(control: ControlDirectory("\(path)/control"), users: "\(path)/users").run(report)
         let queue = try HomeImport.queue(path)
+        let unrouted = { (recipient: Address) in (Channel.remote, recipient) }
         do throws(QueueImport.Failure) {
             let done = try ImportLedger(.done, in: Disk("queue"))
             let selection = MessageSelection(queue, isImported: { done.ids[$0] != nil }, report)
             for (number, message) in selection.messages.enumerated() {
-                try selection.read(message, route: { (.remote, $0) }, report) { (found, content) throws(QueueImport.Failure) in
+                try selection.read(message, unrouted, report) { (found, content) throws(QueueImport.Failure) in
                     report.counts.add(found, isRouted: message.isRouted, bytes: content.size)
                 }
                 report.advanced(to: number + 1, of: selection.messages.count)

@@ -6,6 +6,9 @@ enum KnownFiles {
         "locals", "morercpthosts", "morercpthosts.cdb", "percenthack", "plusdomain", "queuelifetime", "rcpthosts", "smtpgreeting", "smtproutes",
         "timeoutconnect", "timeoutremote", "timeoutsmtpd", "virtualdomains",
     ]
-    static let numbers = ["concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes", "queuelifetime", "timeoutconnect", "timeoutremote", "timeoutsmtpd"]
+    static let numbers = [
+        "concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes", "queuelifetime", "timeoutconnect", "timeoutremote",
+        "timeoutsmtpd",
+    ]
     static let users: Set<String> = ["assign", "cdb", "include", "exclude", "mailnames", "subusers", "append"]
 }

@@ -29,7 +29,10 @@ struct MessageSelection {
         case .queued, .preprocessed:
             do throws(SystemError) {
                 let identity = SourceIdentity(id, try SourceFile(source.path(.mess, id)))
-                guard !isImported(identity) else { return report.counts.importedBefore += 1 }
+                guard !isImported(identity) else {
+                    report.counts.importedBefore += 1
+                    return
+                }
                 messages.append(Message(id: id, identity: identity, isRouted: state == .preprocessed))
             } catch {
                 Self.damaged(id, "\(error)", report)
@@ -44,7 +47,7 @@ struct MessageSelection {
 
     /// Reads one of the messages and hands it on with its content; a damaged one goes to the report.
     func read(
-        _ message: Message, route: (Address) -> (Channel, Address), _ report: ImportReport,
+        _ message: Message, _ route: (Address) -> (Channel, Address), _ report: ImportReport,
         _ body: (SourceMessage, borrowing SourceFile) throws(QueueImport.Failure) -> Void
     ) throws(QueueImport.Failure) {
         let reading: Reading

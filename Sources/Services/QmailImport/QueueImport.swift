@@ -114,7 +114,7 @@ package final class QueueImport {
 
     private func take(_ message: MessageSelection.Message) throws(Failure) {
         guard let id = planned.ids[message.identity] else { return }
-        try selection.read(message, route: route, report) { (found, content) throws(Failure) in
+        try selection.read(message, route, report) { (found, content) throws(Failure) in
             var record = record(found, id)
             guard record.recipients.bytes.count <= parameters.maxEnvelopeBytes else {
                 return MessageSelection.damaged(message.id, "its envelope is larger than a segment takes: raise control/queuesegmentbytes", report)

@@ -30,7 +30,9 @@ struct SourceMessage {
     }
 
     private init(_ sender: [UInt8], file: String, content: borrowing SourceFile, birth: Int64) throws(Damage) {
-        guard let address = Address(sender) else { throw Damage("\(file): its sender holds a line break or is longer than \(Address.maxBytes) bytes") }
+        guard let address = Address(sender) else {
+            throw Damage("\(file): its sender holds a line break or is longer than \(Address.maxBytes) bytes")
+        }
         self.sender = address
         self.birth = UInt64(max(0, birth))
         (nextLocal, nextRemote) = (self.birth, self.birth)

@@ -30,10 +30,8 @@ extension Import {
         var json = false
 
         func run() throws {
-            guard let home = realpath(dir, nil).map({ pointer in
-                defer { free(pointer) }
-                return String(cString: pointer)
-            }) else { throw ValidationError("there is no folder \(dir)") }
+            // Before the working directory changes.
+            guard let home = Qmail.absolute(dir) else { throw ValidationError("there is no folder \(dir)") }
             try enterHome()
             let output = ImportOutput(isJSON: json, isDryRun: dryRun)
             let report = output.report()
@@ -45,6 +43,12 @@ extension Import {
             }
             output.end(report, refusal)
             if refusal != nil || !report.isComplete { throw ExitCode(111) }
+        }
+
+        private static func absolute(_ path: String) -> String? {
+            guard let found = realpath(path, nil) else { return nil }
+            defer { free(found) }
+            return String(cString: found)
         }
     }
 }
