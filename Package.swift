@@ -13,11 +13,17 @@ func module(_ floor: String, _ name: String, _ dependencies: [Target.Dependency]
     .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
 }
 
-/// Programs carry the Swift runtime with them, so that a small command starts in milliseconds and an installation is a few files.
+/// Programs carry the Swift runtime with them, so that a small command starts in a millisecond and an installation is a few files. The runtime's C++
+/// library is linked in too where the Makefile has laid it ready: as a shared library it doubles the time to start (docs/decisions/0014).
 func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(
         name: name, dependencies: dependencies, path: "Sources/Commands/\(name)", swiftSettings: strict,
-        linkerSettings: [.unsafeFlags(["-static-stdlib"])])
+        linkerSettings: [
+            .unsafeFlags([
+                "-static-stdlib", "-Xclang-linker", "-L\(Context.packageDirectory)/.build/archives", "-Xclang-linker", "-static-libgcc", "-Xlinker",
+                "--no-export-dynamic",
+            ])
+        ])
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
