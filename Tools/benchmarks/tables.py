@@ -25,5 +25,5 @@ def small_table(scale):
         QueueProgram(count(200)),
         InjectionRate(1, count(500), "5x"),
         InjectionRate(10, count(1000), "4x"),
-        LocalDeliveries(count(5_000), count(500)),
+        LocalDeliveries(count(10_000), count(5_000)),
     ]
