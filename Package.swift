@@ -57,6 +57,7 @@ let package = Package(
         module("Services", "Boundaries", ["Posix", "CPosix", "Frames"]),
         module("Services", "FrameChannels", ["Bytes", "Frames", nio("NIOCore"), nio("NIOPosix")]),
         module("Services", "Injection", ["Addresses", "Boundaries", "Bytes", "CPosix", "Frames", "Posix"]),
+        module("Services", "SMTPReception", ["Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "SMTPServer"]),
         module("Services", "Resolver", ["Addresses", "Bytes", "CUnbound", "Frames", "Posix"]),
         module("Services", "Routing", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
@@ -71,12 +72,12 @@ let package = Package(
         module("Roles", "QueueRole", ["Addresses", "Boundaries", "Bounces", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Journal", "JournalFormat", "Posix", "QueueStore", "RoleContext", "Routing", "Schedule", "Storage"]),
         module("Roles", "RouteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
         module("Roles", "DNSRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "Resolver", "RoleContext"]),
-        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "CDB", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "RoleContext", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
+        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "RoleContext", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SMTPClient", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix"]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "SMTPReception", "SMTPServer"]),
         program("qmail", ["QmailCommands"]),
         program("martletd", ["QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"]),
 

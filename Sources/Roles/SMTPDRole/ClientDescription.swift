@@ -3,24 +3,15 @@ private import Bytes
 internal import ConnectionRules
 private import Glibc
 internal import NIOCore
+private import SMTPReception
 internal import SMTPServer
 
 extension Client {
     /// A connection from `address` with the variables of its rule. What tcpserver would look up stays unknown: no DNS, no ident.
     init(_ address: IPAddress?, _ assignments: [ConnectionRules.Assignment], localHost: [UInt8]) {
         self.init(remoteIP: ConnectionOrigin(address: address).addressText, localHost: localHost)
-        for assignment in assignments {
-            switch assignment.name.text {
-            case "RELAYCLIENT": relay = assignment.value
-            // spec-qmail §13.1: what is no number is 0, no limit.
-            case "DATABYTES": databytes = parseLeadingDecimal(assignment.value) ?? 0
-            case "TCPREMOTEIP": remoteIP = assignment.value
-            case "TCPREMOTEHOST": remoteHost = assignment.value
-            case "TCPREMOTEINFO": remoteInfo = assignment.value
-            case "TCPLOCALHOST": self.localHost = assignment.value
-            default: break
-            }
-        }
+        // A rule's TCPLOCALIP says less than the name that is known already.
+        for assignment in assignments where assignment.name.text != "TCPLOCALIP" { set(assignment.name.text, assignment.value) }
     }
 }
 
