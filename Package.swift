@@ -5,9 +5,7 @@ import PackageDescription
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableUpcomingFeature("InternalImportsByDefault")]
 
 /// A C shim: declarations in `include/`, no logic that Swift could hold.
-func shim(_ name: String, links: [LinkerSetting] = []) -> Target {
-    .target(name: name, path: "Sources/Ground/\(name)", linkerSettings: links)
-}
+func shim(_ name: String) -> Target { .target(name: name, path: "Sources/Ground/\(name)") }
 
 func module(_ floor: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
@@ -33,7 +31,7 @@ let package = Package(
         // Ground: bytes and the operating system.
         shim("CBytes"),
         shim("CPosix"),
-        shim("CUnbound", links: [.linkedLibrary("unbound")]),
+        shim("CUnbound"),
         module("Ground", "Bytes", ["CBytes"]),
         module("Ground", "Posix", ["Bytes", "CPosix"]),
         module("Ground", "ControlFiles", ["Bytes", "Posix"]),
@@ -58,11 +56,11 @@ let package = Package(
         module("Services", "FrameChannels", ["Bytes", "Frames", nio("NIOCore"), nio("NIOPosix")]),
         module("Services", "Injection", ["Addresses", "Boundaries", "Bytes", "CPosix", "Frames", "Posix"]),
         module("Services", "SMTPReception", ["Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "SMTPServer"]),
-        module("Services", "Resolver", ["Addresses", "Bytes", "CUnbound", "Frames", "Posix"]),
+        module("Services", "Resolver", ["Addresses", "Bytes", "ControlFiles", "CUnbound", "Frames", "Posix"]),
         module("Services", "Routing", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
         module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "MailboxStorage", "Posix"]),
-        module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "SMTPClient"]),
+        module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
@@ -77,7 +75,7 @@ let package = Package(
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "SMTPReception", "SMTPServer"]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "RemoteDelivery", "Resolver", "SMTPClient", "SMTPReception", "SMTPServer"]),
         program("qmail", ["QmailCommands"]),
         program("martletd", ["QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"]),
 
@@ -90,7 +88,7 @@ let package = Package(
         tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient"]),
         tests("ResolverTests", ["Addresses", "Bytes", "Frames", "Resolver"]),
-        tests("RemoteDeliveryTests", ["Addresses", "Bytes", "Frames", "RemoteDelivery", "SMTPClient"]),
+        tests("RemoteDeliveryTests", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "RemoteDelivery", "SMTPClient", "TemporaryFolder"]),
         tests("ScheduleTests", ["Addresses", "Schedule"]),
         .target(name: "SimulatedDisk", dependencies: ["Posix", "Storage"], path: "Tests/SimulatedDisk", swiftSettings: strict),
         tests("JournalTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "SimulatedDisk", "Storage"]),

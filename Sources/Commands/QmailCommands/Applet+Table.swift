@@ -2,7 +2,8 @@ private import LocalDelivery
 
 // Every applet with its manual. Synopses in the words of qmail's usage lines.
 extension Applet {
-    package static let all: [Applet] = [queue, inject, sendmail, mailq, newaliases, qread, qstat, showctl, maildirmake, newu, newmrh, martletLocal] + wire
+    package static let all: [Applet] =
+        [queue, inject, sendmail, mailq, newaliases, qread, qstat, showctl, maildirmake, newu, newmrh, martletLocal] + wire
 
     private static let commonExitCodes = [
         Entry("0", "Done."), Entry("100", "Permanent failure: the same call would fail again."), Entry("111", "Temporary failure: try again later."),

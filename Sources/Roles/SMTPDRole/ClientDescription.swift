@@ -16,15 +16,13 @@ extension Client {
 }
 
 extension IPAddress {
-    /// Nil on a UNIX socket. An IPv4 client of an IPv6 socket is an IPv4 client.
+    /// Nil on a UNIX socket.
     init?(_ address: SocketAddress?) {
         switch address {
         case .v4(let v4):
             self.init(withUnsafeBytes(of: v4.address.sin_addr) { Array($0) })
         case .v6(let v6):
-            let bytes = withUnsafeBytes(of: v6.address.sin6_addr) { Array($0) }
-            let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
-            self.init(isMapped ? Array(bytes[12...]) : bytes)
+            self.init(unmapped: withUnsafeBytes(of: v6.address.sin6_addr) { Array($0) })
         case .unixDomainSocket, nil: return nil
         }
     }
