@@ -63,7 +63,8 @@ import Testing
 
     @Test func severalRecipientsEachWithItsReport() {
         let (_, reports) = run(
-            ["220 x\r\n", "250 x\r\n", "250 x\r\n", "550 a\r\n", "250 b\r\n", "421 c\r\n", "354 x\r\n", "250 q\r\n"], recipients: ["a@b", "b@b", "c@b"])
+            ["220 x\r\n", "250 x\r\n", "250 x\r\n", "550 a\r\n", "250 b\r\n", "421 c\r\n", "354 x\r\n", "250 q\r\n"],
+            recipients: ["a@b", "b@b", "c@b"])
         #expect(
             reports == "h1.2.3.4 does not like recipient./Remote host said: 550 a/|r|s1.2.3.4 does not like recipient./Remote host said: 421 c/|"
                 + "K1.2.3.4 accepted message./Remote host said: 250 q/|")

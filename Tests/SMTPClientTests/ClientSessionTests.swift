@@ -37,7 +37,8 @@ struct Dialogue {
                 guard !content.isEmpty else { return log.append("=read") }
                 let piece = content.removeFirst()
                 take(session.contentRead(piece, isLast: content.isEmpty))
-            case .finish(let report): log += report.combined.map { "r:\($0.class)|\(String(decoding: $0.text, as: UTF8.self).replacing("\n", with: "/"))" }
+            case .finish(let report):
+                log += report.combined.map { "r:\($0.class)|\(String(decoding: $0.text, as: UTF8.self).replacing("\n", with: "/"))" }
             case .giveBack: log.append("=giveBack")
             case .idle: log.append("=idle")
             case .close: log.append("=close")

@@ -1,7 +1,7 @@
 private import Addresses
 private import Bytes
-private import ControlFiles
 private import CPosix
+private import ControlFiles
 internal import Frames
 private import Glibc
 private import Injection
