@@ -1,4 +1,4 @@
-// The programs that speak SMTP, and what belongs to them.
+// Manuals: programs that speak SMTP or set up a connection, and the table of addresses that did not answer.
 extension Applet {
     static let wire: [Applet] = [smtpd, remote, tcpto, tcpok, tcpEnv]
 
@@ -14,8 +14,7 @@ extension Applet {
             Entry("TCPLOCALHOST, TCPLOCALIP", "Who this host is, for the same; the first that is set counts."),
             Entry("RELAYCLIENT", "Set to anything, even nothing: rcpthosts does not count, and the value is added to every recipient."),
             Entry("DATABYTES", "Goes before control/databytes."),
-            Entry("QMAILQUEUE", "A program to run instead of handing mail to the queue; relative to the qmail home."),
-            Entry("QMAILHOME", "The qmail home, when it is neither the folder above the program's own nor /var/qmail."),
+            queueVariable, home,
         ],
         files: [
             Entry("control/smtpgreeting", "The greeting; default me."),
@@ -35,7 +34,7 @@ extension Applet {
             "Its reports are on descriptor 1, each ended by a NUL. First one for each recipient that was answered: r accepted, h rejected for good, "
                 + "s rejected for now. Then one for the message: K accepted, Z not now, D never. What comes behind the letter is for people.",
         ],
-        environment: [Entry("QMAILHOME", "The qmail home, when it is neither the folder above the program's own nor /var/qmail.")],
+        environment: [home],
         files: [
             Entry("control/helohost", "The name it gives; default me."),
             Entry("control/smtproutes", "Lines domain:relay or domain:relay:port, which go before the exchangers."),
@@ -51,14 +50,14 @@ extension Applet {
             "Prints a line for each address that did not answer lately: how long ago, and how often. An address that did not answer twice is not "
                 + "tried for about an hour."
         ],
-        environment: [Entry("QMAILHOME", "The qmail home, when it is neither the folder above the program's own nor /var/qmail.")],
+        environment: [home],
         files: [Entry("run/tcpto", "The table.")], exitCodes: [Entry("0", "Done."), Entry("111", "The table cannot be read.")],
         run: { QmailTcpto.run($0) })
 
     private static let tcpok = Applet(
         name: "qmail-tcpok", section: 8, summary: "clear tcp timeout table", synopsis: "",
         description: ["Empties the table that qmail-tcpto prints: every address is tried again at the next delivery. Mail may flow meanwhile."],
-        environment: [Entry("QMAILHOME", "The qmail home, when it is neither the folder above the program's own nor /var/qmail.")],
+        environment: [home],
         files: [Entry("run/tcpto", "The table.")], exitCodes: [Entry("0", "Done."), Entry("111", "The table cannot be written.")],
         run: { QmailTcpto.clear($0) })
 
