@@ -88,7 +88,7 @@ let package = Package(
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "QueueAdministration", "RemoteDelivery", "Resolver", "SMTPClient", "SMTPReception", "SMTPServer"]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "QueueAdministration", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
         module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QueueAdministration", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("martlet", ["MartletCommands"], links: foundation),
