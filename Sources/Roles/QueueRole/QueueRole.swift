@@ -71,7 +71,7 @@ private final class QueueProcess {
         let failure = SignalHandler()
         queue = QueueManager(
             loop: loop, lines: lines, settings: settings, rewriting: rewriting,
-            identities: QueueManager.Identities(alias: context.accounts["alias"].uid, own: getuid()), store: store, files: files, index: index,
+            invokers: Invokers(context.accounts, own: getuid()), store: store, files: files, index: index,
             bounceThread: try WorkThread("bounce", on: loop),
             fail: { why in
                 log("queue: alert: \(why)")
