@@ -446,3 +446,18 @@ def test_what_root_imports_belongs_to_the_queue(home, qmail):
     home.start()
     home.wait_for_messages("alice", 3)
     assert pathlib.Path(home.home / "queue/import/done").read_text().count("\n") == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("planted", ["journal", "content", "import", "lock"])
+def test_a_link_planted_in_the_queue_leads_root_nowhere(home, qmail, tmp_path, planted):
+    source = qmail()
+    source.routed("", body("x" * 2_000_000), local=[f"Talice@{HOST}"])
+    tmp_path.chmod(0o755)
+    target = tmp_path / "roots"
+    target.mkdir(mode=0o755)
+    (home.home / "queue" / planted).symlink_to(target)
+    freeze(source)
+    done = home.command("martlet", "import", "qmail", source.path, user=0, group=0)
+    assert done.returncode == 111 and b"access denied" in done.stderr, done
+    assert list(target.iterdir()) == []
