@@ -26,7 +26,7 @@ package struct AddressRewriting: Sendable {
         }
         if result.last == .dot { result.removeLast() }
         if result.last == .at { result.removeLast() }
-        if !result.contains(.at) { result += [.at] + defaultHost }
+        if !result.contains(where: \.isAt) { result += [.at] + defaultHost }
         if case .atom(let last)? = result.last, last.last == ASCII.plus {
             result.removeLast()
             result += [.atom(last.dropLast()), .dot] + plusDomain

@@ -16,6 +16,8 @@ package enum HeaderToken: Equatable, Sendable {
     case colon
     case semicolon
 
+    var isAt: Bool { if case .at = self { true } else { false } }
+
     /// Whether two of these side by side need a blank between them.
     var isWord: Bool {
         switch self {
@@ -76,7 +78,9 @@ struct HeaderTokenizer {
 
     /// A backslash takes the next byte as it is.
     private mutating func atom() -> [UInt8] {
-        var result: [UInt8] = []
+        let end = rest.firstIndex { HeaderTokenizer.endsAtom($0) || $0 == ASCII.backslash } ?? rest.endIndex
+        var result = Array(rest[..<end])
+        rest = rest[end...]
         while let byte = rest.first, !HeaderTokenizer.endsAtom(byte) {
             rest.removeFirst()
             if byte != ASCII.backslash { result.append(byte) } else if let escaped = rest.popFirst() { result.append(escaped) }
@@ -85,7 +89,12 @@ struct HeaderTokenizer {
     }
 
     private static func endsAtom(_ byte: UInt8) -> Bool {
-        isSpace(byte) || special(byte) != nil || byte == UInt8(ascii: "(") || byte == ASCII.leftBracket || byte == ASCII.quote
+        switch byte {
+        case ASCII.space, ASCII.tab, ASCII.cr, ASCII.lf, ASCII.dot, ASCII.comma, ASCII.at, ASCII.less, ASCII.greater, ASCII.colon, ASCII.leftBracket,
+            ASCII.quote, UInt8(ascii: ";"), UInt8(ascii: "("):
+            true
+        default: false
+        }
     }
 
     /// What stands between the byte at hand and `end`.
