@@ -35,6 +35,24 @@ package struct AddressRewriting: Sendable {
         return result
     }
 
+    /// Whether the address is one that ``rewritten(_:)`` leaves as it is: nearly all are, and need no copy.
+    func leaves(rightToLeft address: [HeaderToken]) -> Bool {
+        switch address.first {
+        case .atom(let last): if last.last == ASCII.plus { return false }
+        case .quoted, .literal: break
+        default: return false
+        }
+        var isQualified = false
+        for token in address {
+            switch token {
+            case .at: return isQualified && address.last?.isAt == false
+            case .dot, .literal: isQualified = true
+            default: continue
+            }
+        }
+        return false
+    }
+
     private static func isUnqualified(_ address: [HeaderToken]) -> Bool {
         for token in address.reversed() {
             switch token {

@@ -31,7 +31,7 @@ private struct Completion {
     private var fromResent: [[UInt8]] = []
     private var returnPath: [UInt8]?
     /// The addresses of each To and Cc, left to right; kept only where a mailing list is looked for.
-    private var visible: [[[HeaderToken]]] = []
+    private var visible: [[ArraySlice<HeaderToken>]] = []
 
     init(_ settings: SubmissionSettings) { self.settings = settings }
 

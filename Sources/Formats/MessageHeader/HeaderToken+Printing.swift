@@ -8,7 +8,7 @@ extension [HeaderToken] {
     /// `NAME: tokens` and LF. A line is broken after commas only; one that holds more than one address stays within 78 columns, its comma included.
     func printed(as name: ArraySlice<UInt8>) -> [UInt8] {
         var output = [UInt8](name) + [ASCII.colon]
-        var previous = HeaderToken.colon
+        var previous = HeaderToken.colon.place
         var start = startIndex
         var lineStart = 0
         while start < endIndex {
@@ -24,6 +24,15 @@ extension [HeaderToken] {
         }
         output.append(ASCII.lf)
         return output
+    }
+}
+
+extension Collection<HeaderToken> {
+    var printed: [UInt8] {
+        var result: [UInt8] = []
+        var previous = HeaderToken.at.place
+        print(into: &result, after: &previous)
+        return result
     }
 
     /// As one address in the envelope: without quotes, escapes and comments (spec-qmail §11.4). What follows a NUL is dropped.
@@ -44,21 +53,12 @@ extension [HeaderToken] {
         return result
     }
 
-    var printed: [UInt8] {
-        var result: [UInt8] = []
-        var previous = HeaderToken.at
-        self[...].print(into: &result, after: &previous)
-        return result
-    }
-}
-
-extension ArraySlice<HeaderToken> {
     /// A blank after `:` and `,`, before `<`, and between two words; `previous` is the token before.
-    fileprivate func print(into output: inout [UInt8], after previous: inout HeaderToken) {
+    fileprivate func print(into output: inout [UInt8], after previous: inout HeaderToken.Place) {
         for token in self {
             if token.needsBlank(after: previous) { output.append(ASCII.space) }
             token.print(into: &output)
-            previous = token
+            previous = token.place
         }
     }
 }
@@ -66,12 +66,25 @@ extension ArraySlice<HeaderToken> {
 extension HeaderToken {
     fileprivate var isComma: Bool { if case .comma = self { true } else { false } }
 
-    fileprivate func needsBlank(after previous: HeaderToken) -> Bool {
-        switch (previous, self) {
-        case (.colon, _), (.comma, _): true
+    /// What matters for blanks.
+    fileprivate enum Place { case separator, at, left, word, other }
+
+    fileprivate var place: Place {
+        switch self {
+        case .colon, .comma: .separator
+        case .at: .at
+        case .left: .left
+        case .atom, .quoted, .literal, .comment: .word
+        case .dot, .right, .semicolon: .other
+        }
+    }
+
+    fileprivate func needsBlank(after previous: Place) -> Bool {
+        switch (previous, place) {
+        case (.separator, _): true
         case (.at, .left): false
-        case (_, .left): true
-        default: previous.isWord && isWord
+        case (_, .left), (.word, .word): true
+        default: false
         }
     }
 

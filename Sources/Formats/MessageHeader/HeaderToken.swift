@@ -17,14 +17,6 @@ package enum HeaderToken: Equatable, Sendable {
     case semicolon
 
     var isAt: Bool { if case .at = self { true } else { false } }
-
-    /// Whether two of these side by side need a blank between them.
-    var isWord: Bool {
-        switch self {
-        case .atom, .quoted, .literal, .comment: true
-        default: false
-        }
-    }
 }
 
 /// Cuts the value of a field into tokens.
@@ -35,6 +27,8 @@ struct HeaderTokenizer {
     static func tokens(_ value: ArraySlice<UInt8>) -> [HeaderToken]? {
         var tokenizer = HeaderTokenizer(rest: value)
         var result: [HeaderToken] = []
+        // About what `user@example.org, ` needs.
+        result.reserveCapacity(value.count / 4)
         while let byte = tokenizer.rest.first {
             if HeaderTokenizer.isSpace(byte) {
                 tokenizer.rest.removeFirst()
