@@ -13,6 +13,10 @@ PROGRAMS = """
     fixcrio rblsmtpd qmail-showctl tcprules tcprulescheck
 """.split()
 
+# What of a case this adapter reads, and what it compares or knows not to be ours.
+KEYS = {"queue_exit", "queue_error"}
+EXPECT = {"exit", "stdout", "stderr", "message", "envelope", "queue", "queue_aborted", "files"}
+
 
 def missing(case, sandbox):
     return None if case.program in sandbox.names else case.program
