@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import fnmatch
 import pathlib
+import re
 import tomllib
 
 PATH = pathlib.Path(__file__).with_name("differences.toml")
@@ -13,7 +14,7 @@ _KEYS = {"cases", "where", "why", "instead"}
 
 @dataclasses.dataclass
 class Entry:
-    """`cases` are names, FILE/ID or FILE/PROGRAM; `where` narrows them down by what a case says: {path in it: pattern, or several}."""
+    """`cases` are FILE/ID, or names of programs; `where` narrows them down by what a case says: {path in it: regular expression}."""
 
     kind: str
     cases: list
@@ -24,8 +25,7 @@ class Entry:
 
     def names(self, case):
         return any(_matches(pattern, case) for pattern in self.cases) and all(
-            any(fnmatch.fnmatchcase(value, pattern) for value in _values(case.record, path) for pattern in _listed(patterns))
-            for path, patterns in self.where.items())
+            any(re.fullmatch(pattern, value, re.S) for value in _values(case.record, path)) for path, pattern in self.where.items())
 
 
 class Lists:
@@ -43,7 +43,7 @@ class Lists:
         """Patterns that name no case at all, of files that are there. An entry with `where` is a rule, whether a case needs it or not."""
         files = {case.file for case in cases}
         return [pattern for entry in self.entries if not entry.where for pattern in entry.cases
-                if pattern.split("/")[0] in files and not any(_matches(pattern, case) for case in cases)]
+                if "/" in pattern and pattern.split("/")[0] in files and not any(_matches(pattern, case) for case in cases)]
 
 
 def _entry(kind, record, path):
@@ -55,11 +55,7 @@ def _entry(kind, record, path):
 
 
 def _matches(pattern, case):
-    return fnmatch.fnmatchcase(case.name, pattern) or fnmatch.fnmatchcase(f"{case.file}/{case.program}", pattern)
-
-
-def _listed(value):
-    return value if isinstance(value, list) else [value]
+    return fnmatch.fnmatchcase(case.name, pattern) or case.program == pattern
 
 
 def _values(value, path):

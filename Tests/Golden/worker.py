@@ -26,7 +26,7 @@ def program_names(programs):
 
 def judge(case, sandbox):
     """(verdict, differences): `same`, `differs`, `absent` (no such program), `rootless` (only root can run it)."""
-    adapter = ADAPTERS.get(case.kind, plain)
+    adapter = ADAPTERS.get(case.program, plain)
     missing = adapter.missing(case, sandbox)
     if missing:
         return "absent", [missing]

@@ -61,7 +61,7 @@ def test_deliberate_differences_are_held_to_their_word(tmp_path):
     assert run(tmp_path, changed(exit=7), lists=entry + "instead = { exit = 0 }\n").returncode == 0
     other = run(tmp_path, changed(exit=7), lists=entry + "instead = { exit = 8 }\n")
     assert other.returncode == 1 and "neither" in other.stdout
-    ruled = entry.replace("made-001", "*") + 'where = { "argv.*" = "m" }\n'
+    ruled = entry.replace("made/made-001", "maildirmake") + 'where = { "argv.*" = "m" }\n'
     assert run(tmp_path, changed(exit=7), lists=ruled).returncode == 0 and run(tmp_path, CASE, lists=ruled).returncode == 0
     assert run(tmp_path, changed(exit=7), lists=ruled.replace('"m"', '"n"')).returncode == 1
     unused = run(tmp_path, CASE, lists=entry.replace("made-001", "made-002"))
