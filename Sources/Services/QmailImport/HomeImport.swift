@@ -96,7 +96,12 @@ package struct HomeImport {
 
     private func copyFilesAndLook() throws(ImportRefusal) {
         try copyFiles()
-        _ = try ControlCheck(control: ControlDirectory("\(path)/control"), users: "\(path)/users").run(report)
+        let control = ControlDirectory("\(path)/control")
+        if access(control.file("me"), F_OK) == 0 {
+            _ = try ControlCheck(control: control, users: "\(path)/users").run(report)
+        } else {
+            report.add(.note, "control", "qmail has no control/me: its control files were not looked into")
+        }
         let queue = try HomeImport.queue(path)
         let unrouted = { (recipient: Address) in (Channel.remote, recipient) }
         do throws(QueueImport.Failure) {
