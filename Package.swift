@@ -55,6 +55,7 @@ let package = Package(
         module("Formats", "Bounces", ["Addresses", "Bytes", "Dates"]),
         module("Formats", "MessageHeader", ["Addresses", "Bytes", "Dates"]),
         module("Formats", "ConnectionRules", ["Addresses", "Bytes"]),
+        module("Formats", "QmailQueueFormat", ["Bytes"]),
 
         // Protocols: pure machines and wire formats.
         module("Protocols", "Frames", ["Bytes", "Addresses"]),
@@ -76,7 +77,8 @@ let package = Package(
         module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
-        module("Services", "QueueStore", ["Addresses", "Bytes", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
+        module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
+        module("Services", "QmailImport", ["Addresses", "Bytes", "CDB", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "QmailQueueFormat", "QueueStore", "RemoteDelivery", "Routing", "Storage"]),
 
         // Roles.
         module("Roles", "RoleContext", ["Bytes", "CPosix", "Posix"]),
@@ -88,8 +90,8 @@ let package = Package(
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "QueueAdministration", "RemoteDelivery", "Resolver", "SMTPClient", "SMTPReception", "SMTPServer"]),
-        module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QueueAdministration", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "QueueAdministration", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
+        module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("martlet", ["MartletCommands"], links: foundation),
         program("martletd", ["QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"]),
@@ -97,7 +99,7 @@ let package = Package(
         // Tests.
         .target(name: "TemporaryFolder", dependencies: ["Posix"], path: "Tests/TemporaryFolder", swiftSettings: strict),
         tests("GroundTests", ["Bytes", "CDB", "ControlFiles", "Posix", "TemporaryFolder"]),
-        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader"]),
+        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader", "QmailQueueFormat"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
         tests("SMTPServerTests", ["Addresses", "Bytes", "MessageHeader", "Routing", "SMTPClient", "SMTPServer"]),
         tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),
@@ -108,6 +110,7 @@ let package = Package(
         .target(name: "SimulatedDisk", dependencies: ["Posix", "Storage"], path: "Tests/SimulatedDisk", swiftSettings: strict),
         tests("JournalTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "SimulatedDisk", "Storage"]),
         tests("QueueStoreTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "QueueStore", "SimulatedDisk", "Storage", "TemporaryFolder"]),
+        tests("QmailImportTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "QmailImport", "QueueStore", "SimulatedDisk", "Storage", "TemporaryFolder"]),
         tests("RoutingTests", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing", "TemporaryFolder"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix", "TemporaryFolder"]),
         tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "MessageHeader", "Posix", "QmailCommands"]),

@@ -10,7 +10,7 @@ RUN = harness.ROOT / "Tests/Golden/run.py"
 CASE = {
     "id": "made-001", "section": "12.2 maildirmake", "program": "maildirmake", "argv": ["m"], "env": {}, "stdin": "", "files": {"home/": ""},
     "expect": {"exit": 0, "stdout": "", "stderr": "", "files": {
-        name: {"dir": True, "mode": "0700"} for name in ("home/m", "home/m/cur", "home/m/new", "home/m/tmp")}},
+        name: {"dir": True, "mode": "0700"} for name in ("home/m/", "home/m/cur/", "home/m/new/", "home/m/tmp/")}},
 }
 
 
@@ -32,12 +32,12 @@ def test_a_case_as_recorded_passes(tmp_path):
 
 
 def test_each_kind_of_difference_is_wrong(tmp_path):
-    without = {name: change for name, change in CASE["expect"]["files"].items() if name != "home/m/new"}
+    without = {name: change for name, change in CASE["expect"]["files"].items() if name != "home/m/new/"}
     wrong = {
         "exit code: recorded 7, now 0": changed(exit=7), "standard output:": changed(stdout="x\n"), "standard error:": changed(stderr="x\n"),
         "messages given to the queue: recorded 1, now 0": changed(message="", envelope="F\0\0"),
-        "home/m/new: unchanged when recorded": changed(files=without),
-        "home/m/new: recorded as a new file": changed(files={**CASE["expect"]["files"], "home/m/new": {"content": "", "mode": "0600"}}),
+        "home/m/new/: unchanged when recorded": changed(files=without),
+        "home/m/new/: recorded as a new file": changed(files={**CASE["expect"]["files"], "home/m/new/": {"content": "", "mode": "0600"}}),
         "no adapter knows the program nosuch": {**CASE, "program": "nosuch"},
     }
     cases = [{**case, "id": f"made-{number}"} for number, case in enumerate(wrong.values())]

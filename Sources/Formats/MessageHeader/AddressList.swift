@@ -4,12 +4,12 @@ private import Bytes
 struct AddressList {
     /// The whole list with every address rewritten, left to right.
     private(set) var tokens: [HeaderToken] = []
-    /// Each address, rewritten, the rightmost first.
-    private(set) var addresses: [[HeaderToken]] = []
+    /// Where in `output` each address is, rewritten, the rightmost first.
+    private var ranges: [Range<Int>] = []
     /// False when something could not be read: `addresses` holds what was found before, right of it.
     private(set) var isComplete = true
 
-    private let rewriting: AddressRewriting
+    private let rewriting: AddressRewriting?
     /// Right to left, as they are read.
     private var output: [HeaderToken] = []
     /// The address under way, right to left.
@@ -18,14 +18,21 @@ struct AddressList {
     /// Whether a word may come now: not just left of another word.
     private var mayBeWord = true
 
-    init(_ value: [HeaderToken], _ rewriting: AddressRewriting) {
+    /// - Parameter rewriting: nil = addresses stay as they are.
+    init(_ value: [HeaderToken], _ rewriting: AddressRewriting?) {
         self.rewriting = rewriting
         isComplete = read(value)
         tokens = output.reversed()
     }
 
+    /// Each address, rewritten, the rightmost first.
+    var addresses: [ArraySlice<HeaderToken>] {
+        ranges.map { tokens[(tokens.count - $0.upperBound)..<(tokens.count - $0.lowerBound)] }
+    }
+
     private mutating func read(_ value: [HeaderToken]) -> Bool {
         var left = value[...]
+        output.reserveCapacity(value.count)
         while let token = left.popLast() {
             switch token {
             case .semicolon:
@@ -96,10 +103,14 @@ struct AddressList {
 
     /// Ends the address under way, also an empty one.
     private mutating func take() {
-        let rewritten = rewriting.rewritten(address.reversed())
-        addresses.append(rewritten)
-        output += rewritten.reversed()
-        address = []
+        let start = output.count
+        if let rewriting, !rewriting.leaves(rightToLeft: address) {
+            output += rewriting.rewritten(address.reversed()).reversed()
+        } else {
+            output += address
+        }
+        ranges.append(start..<output.count)
+        address.removeAll(keepingCapacity: true)
     }
 
     private mutating func flush() { if !address.isEmpty { take() } }
@@ -107,5 +118,14 @@ struct AddressList {
     private mutating func flushWithComma() {
         flush()
         output.append(.comma)
+    }
+}
+
+extension HeaderField {
+    /// The addresses of this field as they stand there, in envelope form, from right to left; nil when it cannot be read.
+    package var addresses: [[UInt8]]? {
+        guard let tokens = HeaderTokenizer.tokens(value) else { return nil }
+        let list = AddressList(tokens, nil)
+        return list.isComplete ? list.addresses.map(\.envelopeForm) : nil
     }
 }

@@ -74,11 +74,8 @@ final class QueueManager {
 
     func takeID() -> UInt64 { store.takeID() }
 
-    /// A content larger than this goes to a file of its own: with the largest envelope, too, the rest fits a segment.
-    var maxInlineBytes: Int { min(1 << 20, store.parameters.segmentSize / 8) }
-
-    /// Envelopes larger than this do not fit the log.
-    var maxEnvelopeBytes: Int { store.parameters.segmentSize / 4 * 3 }
+    var maxInlineBytes: Int { store.parameters.maxInlineBytes }
+    var maxEnvelopeBytes: Int { store.parameters.maxEnvelopeBytes }
 
     /// What recovery found goes to work: at the times it had, or to its end if the crash came just before that.
     func resume() {
@@ -183,15 +180,9 @@ final class QueueManager {
         store.submit(.records(records), under: store.lease) { [self] answer in if case .durable = answer {} else { give(up: answer) } }
     }
 
-    /// Texts of failures that one message may keep in full, and then cut, for its bounce; a list of a million dead addresses must stay bearable.
-    private var fullTextBytes: Int { min(1 << 20, store.parameters.segmentSize / 16) }
-    private static let cutTextBytes = 80
-
     /// As much of a report as is kept for the bounce.
     func textToKeep(_ text: ArraySlice<UInt8>, of id: UInt64) -> ArraySlice<UInt8> {
-        let kept = index[id]?.record.failures.bytes.count ?? 0
-        if kept < fullTextBytes { return text }
-        return kept < 2 * fullTextBytes ? text.prefix(Self.cutTextBytes) : []
+        store.parameters.textToKeep(text, kept: index[id]?.record.failures.bytes.count ?? 0)
     }
 
     /// A pass of a channel has ended.
