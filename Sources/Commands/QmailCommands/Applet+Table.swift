@@ -1,8 +1,8 @@
-private import LocalDelivery
-
 // Every applet with its manual. Synopses in the words of qmail's usage lines.
 extension Applet {
-    package static let all: [Applet] = [queue, inject, sendmail, mailq, newaliases, qread, qstat, showctl, maildirmake, newu, newmrh, martletLocal]
+    package static let all: [Applet] = [
+        queue, inject, sendmail, mailq, newaliases, qread, qstat, showctl, maildirmake, newu, newmrh, local, martletLocal,
+    ]
 
     private static let commonExitCodes = [
         Entry("0", "Done."), Entry("100", "Permanent failure: the same call would fail again."), Entry("111", "Temporary failure: try again later."),
@@ -120,12 +120,4 @@ extension Applet {
         description: ["Compiles control/morercpthosts into control/morercpthosts.cdb."], environment: [home],
         files: [Entry("control/morercpthosts", "What it reads."), Entry("control/morercpthosts.cdb", "What it writes.")],
         exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailNewmrh.run($0) })
-
-    private static let martletLocal = Applet(
-        name: "martlet-local", section: 8, summary: "deliver mail to one user, as that user", synopsis: "",
-        description: [
-            "The delivery worker: started by martlet-lspawn under the recipient's identity, in his home, with a socket on descriptor 0. It takes "
-                + "deliveries one after the other and ends when it has been idle. Not for people to start."
-        ],
-        exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { _ in runDeliveryWorker() })
 }

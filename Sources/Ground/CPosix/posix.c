@@ -2,8 +2,8 @@
 #include "CPosix.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,20 +14,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int prepare_child(const struct martlet_program *p, int report) {
-    /* Move the report and every wanted descriptor above the range they end in, then lay them down in order. */
+/* Moves every wanted descriptor above the range they end in, then lays them down in order; all others are closed. */
+static int prepare_descriptors(const struct martlet_program *p) {
     int count = (int)p->descriptor_count;
     int high[64];
     if (count > 64) { errno = E2BIG; return -1; }
-    int moved = fcntl(report, F_DUPFD_CLOEXEC, count + 64);
-    if (moved < 0) return -1;
     for (int i = 0; i < count; i++)
         if ((high[i] = fcntl(p->descriptors[i], F_DUPFD_CLOEXEC, count + 64)) < 0) return -1;
     for (int i = 0; i < count; i++)
         if (dup2(high[i], i) < 0) return -1;
-    if (dup2(moved, count) < 0 || fcntl(count, F_SETFD, FD_CLOEXEC) < 0) return -1;
-    if (syscall(SYS_close_range, (unsigned)count + 1, ~0u, 0) < 0) return -1;
-    return 0;
+    return (int)syscall(SYS_close_range, (unsigned)count, ~0u, 0);
 }
 
 /* Every signal as the kernel has it at the start. The call itself, for the C library keeps 32 and 33 to itself and would leave them ignored. */
@@ -36,24 +32,27 @@ static void default_signals(void) {
     for (int s = 1; s < NSIG; s++) syscall(SYS_rt_sigaction, s, nothing, NULL, sizeof(unsigned long));
 }
 
-static void child(const struct martlet_program *p, int report, pid_t parent) {
-    default_signals();
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    if (p->own_session) setsid();
-    if (p->parent_death_signal) {
-        if (prctl(PR_SET_PDEATHSIG, p->parent_death_signal, 0, 0, 0) < 0) goto failed;
-        /* It may have died before that call. */
-        if (getppid() != parent) _exit(127);
-    }
-    if (prepare_child(p, report) < 0) goto failed;
-    report = (int)p->descriptor_count;
+/* What the child needs, and its answer. The memory is shared: the parent reads the answer without a pipe. */
+struct start {
+    const struct martlet_program *program;
+    pid_t parent;
+    int error;
+};
+
+/* The calls themselves: the C library's would make every thread of the process, whose memory the child shares, change its identity too. */
+static int change_identity(const struct martlet_program *p) {
+    if (syscall(SYS_setgroups, p->group_count, p->groups) < 0 || syscall(SYS_setgid, p->gid) < 0 || syscall(SYS_setuid, p->uid) < 0) return -1;
+    if (getuid() == p->uid && geteuid() == p->uid && getgid() == p->gid && getegid() == p->gid) return 0;
+    errno = EPERM;
+    return -1;
+}
+
+static int set_limits(const struct martlet_program *p) {
     if (p->descriptor_limit) {
         struct rlimit limit = {p->descriptor_limit, p->descriptor_limit}, now;
         if (getrlimit(RLIMIT_NOFILE, &now) == 0 && limit.rlim_max > now.rlim_max && geteuid() != 0)
             limit.rlim_cur = limit.rlim_max = now.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0) goto failed;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0) return -1;
     }
     /* A core of a role would hold mail. Only the soft limit: users' programs may raise it again. */
     struct rlimit core;
@@ -63,45 +62,54 @@ static void child(const struct martlet_program *p, int report, pid_t parent) {
     }
     if (p->memory_limit) {
         struct rlimit limit = {p->memory_limit, p->memory_limit};
-        if (setrlimit(RLIMIT_AS, &limit) < 0) goto failed;
+        if (setrlimit(RLIMIT_AS, &limit) < 0) return -1;
     }
-    if (p->change_identity) {
-        if (setgroups(p->group_count, p->groups) < 0 || setgid(p->gid) < 0 || setuid(p->uid) < 0) goto failed;
-        if (getuid() != p->uid || geteuid() != p->uid || getgid() != p->gid || getegid() != p->gid) { errno = EPERM; goto failed; }
+    return 0;
+}
+
+/* Runs on a stack of its own in the parent's memory, while the thread that started it waits. */
+static int child(void *argument) {
+    struct start *start = argument;
+    const struct martlet_program *p = start->program;
+    default_signals();
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (p->own_session) setsid();
+    if (p->parent_death_signal) {
+        if (prctl(PR_SET_PDEATHSIG, p->parent_death_signal, 0, 0, 0) < 0) goto failed;
+        /* It may have died before that call. */
+        if (getppid() != start->parent) _exit(127);
     }
+    if (prepare_descriptors(p) < 0 || set_limits(p) < 0) goto failed;
+    if (p->change_identity && change_identity(p) < 0) goto failed;
     if (p->directory && chdir(p->directory) < 0) goto failed;
     execve(p->path, p->arguments, p->environment);
-failed:;
-    int error = errno;
-    ssize_t ignored = write(report, &error, sizeof error);
-    (void)ignored;
+failed:
+    start->error = errno;
     _exit(127);
 }
 
 pid_t martlet_spawn(const struct martlet_program *p) {
-    int report[2];
-    if (pipe2(report, O_CLOEXEC) < 0) return -errno;
+    enum { STACK = 64 * 1024 };
+    void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    if (stack == MAP_FAILED) return -errno;
     /* No signal handler of ours may run in the child before the handlers are gone. */
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    pid_t parent = getpid(), pid = fork();
-    if (pid == 0) child(p, report[1], parent);
-    int error = pid < 0 ? errno : 0;
+    struct start start = {p, getpid(), 0};
+    /* As posix_spawn does it: nothing of the parent's memory is copied, however large it is; this thread goes on after the exec. */
+    pid_t pid = clone(child, (char *)stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
+    int error = pid < 0 ? errno : start.error;
     sigprocmask(SIG_SETMASK, &before, NULL);
-    close(report[1]);
-    if (pid > 0) {
-        int from_child;
-        ssize_t n;
-        while ((n = read(report[0], &from_child, sizeof from_child)) < 0 && errno == EINTR) {}
-        if (n == sizeof from_child) {
-            error = from_child;
-            while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
-        }
-    }
-    close(report[0]);
+    munmap(stack, STACK);
+    if (pid > 0 && error)
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
     return error ? -error : pid;
 }
+
+int martlet_watch_process(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0u); }
 
 ssize_t martlet_send(int socket, const struct iovec *parts, int part_count, int descriptor, int flags) {
     union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control;

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* A program to start. Between fork and exec only async-signal-safe calls are made. */
+/* A program to start. The child shares the parent's memory until the exec, and makes only async-signal-safe calls. */
 struct martlet_program {
     const char *path;          /* absolute */
     char *const *arguments;    /* with argv[0], NULL at the end */
@@ -32,6 +32,9 @@ struct martlet_program {
 
 /* The child's pid, or -errno of the step that failed (then there is no child). Signals are unblocked and back to their defaults in the child. */
 pid_t martlet_spawn(const struct martlet_program *program);
+
+/* A descriptor that poll finds readable when the child has ended (pidfd_open). -1 with errno. */
+int martlet_watch_process(pid_t pid);
 
 /* sendmsg with at most one descriptor (-1: none). Bytes sent or -1 with errno; never raises SIGPIPE, never blocks if `flags` says so. */
 ssize_t martlet_send(int socket, const struct iovec *parts, int part_count, int descriptor, int flags);
