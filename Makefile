@@ -28,7 +28,7 @@ run: build
 	@QMAILHOME="$(if $(filter file default,$(origin QMAILHOME)),$(CURDIR)/var,$(QMAILHOME))" Tools/run $(PROGRAMS)
 
 test: packages
-	@Tools/need python3-pytest python3-dnspython swaks postfix strace
+	@Tools/need python3-pytest python3-dnspython swaks postfix strace fastforward dot-forward
 	$(SWIFT_BUILD) --build-tests
 	@$(MAKE) --no-print-directory $(LSPAWN)
 	@Tools/test $(PROGRAMS)
