@@ -5,6 +5,8 @@ CFLAGS = -std=c11 -O2 -Wall -Wextra -Werror -D_FORTIFY_SOURCE=2 -fstack-protecto
 PROGRAMS = .build/release
 # One configuration and one set of flags for everything; colours are flags too, and would make a build at a terminal differ from one in a pipe.
 SWIFT_BUILD = swift build -c release --no-color-diagnostics
+# Found here by the linker in place of the shared C++ library.
+ARCHIVES = .build/archives/libstdc++.so
 LSPAWN = $(PROGRAMS)/martlet-lspawn
 
 QMAILHOME ?= /var/qmail
@@ -12,12 +14,16 @@ DESTDIR ?=
 
 .PHONY: build run test bench lint install packages torture
 
-build: packages
+build: packages $(ARCHIVES)
 	$(SWIFT_BUILD)
 	@$(MAKE) --no-print-directory $(LSPAWN)
 
 packages:
-	@Tools/need gcc libc6-dev libunbound-dev dns-root-data
+	@Tools/need g++ libc6-dev libunbound-dev dns-root-data
+
+$(ARCHIVES):
+	@mkdir -p $(@D)
+	@ln -sfn "$$($(CXX) -print-file-name=libstdc++.a)" $@
 
 # The one program that stays root on a privileged installation: C, so that nothing of a language runtime runs as root.
 $(LSPAWN): $(wildcard Sources/Commands/martlet-lspawn/*.[ch])
@@ -27,7 +33,7 @@ $(LSPAWN): $(wildcard Sources/Commands/martlet-lspawn/*.[ch])
 run: build
 	@QMAILHOME="$(if $(filter file default,$(origin QMAILHOME)),$(CURDIR)/var,$(QMAILHOME))" Tools/run $(PROGRAMS)
 
-test: packages
+test: packages $(ARCHIVES)
 	@Tools/need python3-pytest python3-dnspython swaks postfix strace fastforward dot-forward
 	$(SWIFT_BUILD) --build-tests
 	@$(MAKE) --no-print-directory $(LSPAWN)
@@ -47,6 +53,6 @@ install: build
 
 # The long proof: crashes of the queue on a simulated disk, SEEDS of them instead of the 2,400 of `make test`. A failure prints the seed that repeats it.
 SEEDS ?= 100000
-torture: packages
+torture: packages $(ARCHIVES)
 	$(SWIFT_BUILD) --build-tests
 	MARTLET_SEEDS=$(SEEDS) swift test -c release --skip-build --filter CrashTests

@@ -21,7 +21,7 @@ def test_staged(programs, tmp_path):
     install(programs, tmp_path, "/var/qmail")
     home = tmp_path / "var/qmail"
     assert {name: os.readlink(home / "bin" / name) for name in COMMANDS} == {name: "qmail" for name in COMMANDS}
-    for name in ("martletd", "qmail", "martlet-lspawn"):
+    for name in ("martletd", "martlet", "qmail", "martlet-lspawn"):
         assert (home / "bin" / name).stat().st_mode & 0o7777 == 0o755
     modes = {name: (home / name).stat().st_mode & 0o7777 for name in ("control", "users", "alias", "queue", "run", "bin")}
     assert modes == {"control": 0o755, "users": 0o755, "alias": 0o2755, "queue": 0o700, "run": 0o755, "bin": 0o755}

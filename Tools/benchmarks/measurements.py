@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import statistics
 import subprocess
 import tempfile
 import time
@@ -196,60 +195,3 @@ class IdleConnections(Measurement):
     def _settled(self, server):
         settle(server.pid)
         return memory(family(server.pid))
-
-
-class Injection(Measurement):
-    """A local command with a small message, from exec to exit."""
-
-    def __init__(self, name, times, aim=""):
-        self.name, self.times = name, times
-        self.title = f"{name}, a small message, exec to exit (median of {times})"
-        self.figures = [Figure(self.title, "ms", False, aim)]
-        self.kinds = (MartletServer, PostfixServer) if name == "sendmail" else (MartletServer,)
-
-    def take(self, kind, programs, progress):
-        with running(kind, programs, hold=True) as server, tempfile.TemporaryFile() as message, tempfile.TemporaryFile() as envelope:
-            arguments, environment = server.injection(self.name)
-            if self.name == "qmail-queue":
-                arguments = arguments[:1]
-            message.write(b"Subject: bench\n\nA small message.\n")
-            envelope.write(f"F{SENDER}\0Talice@{martlet.HOST}\0\0".encode())
-            message.flush()
-            envelope.flush()
-            taken = [self._once(arguments, environment, message, envelope) for _ in range(self.times)]
-            return {self.title: 1000 * statistics.median(taken)}
-
-    def _once(self, arguments, environment, message, envelope):
-        for file in (message, envelope):
-            file.seek(0)
-        actions = [(os.POSIX_SPAWN_DUP2, message.fileno(), 0)]
-        if self.name == "qmail-queue":
-            actions.append((os.POSIX_SPAWN_DUP2, envelope.fileno(), 1))
-        start = time.monotonic()
-        pid = os.posix_spawn(arguments[0], arguments, environment, file_actions=actions)
-        _, status = os.waitpid(pid, 0)
-        seconds = time.monotonic() - start
-        if status:
-            raise OSError(f"{' '.join(arguments)}: exit code {os.waitstatus_to_exitcode(status)}")
-        return seconds
-
-
-def small_table(scale):
-    """Everything but the large queues; `scale` divides the load."""
-    def count(number):
-        return max(2, number // scale)
-
-    return [
-        Acceptance(50, count(20_000), True, "8x"),
-        Acceptance(10, count(10_000), True, "6x"),
-        Acceptance(1, count(2_000), True, "3x"),
-        Syncs(count(10_000)),
-        Acceptance(50, count(10_000), False, "3x"),
-        Acceptance(10, count(5_000), False, "3x"),
-        EndToEnd("SMTP to Maildir, 10 sessions", count(5_000), f"alice@{martlet.HOST}", "3x, at least 2.2x"),
-        EndToEnd("SMTP to SMTP, 10 sessions", count(5_000), f"list@{SINK_DOMAIN}", "3x"),
-        List(count(10_000)),
-        IdleConnections(count(1_000)),
-        Injection("qmail-queue", count(200), "under 5 ms"),
-        Injection("sendmail", count(200)),
-    ]

@@ -118,6 +118,13 @@ class MartletServer:
         self.port = self.server.address[1]
         self.pid = self.server.supervisor.pid
 
+    def alice_file(self, name, text):
+        path = self.server.home / "home/alice" / name
+        path.write_text(text)
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            os.chown(path, *martlet.account())
+
     def arrived(self):
         return len(os.listdir(self.inbox))
 
@@ -216,8 +223,6 @@ maillog_file_prefixes = {self.directory}
         return family(self.pid)
 
     def injection(self, name):
-        if name != "sendmail":
-            return None
         return ["/usr/sbin/sendmail", "-C", str(self.directory / "etc"), f"alice@{martlet.HOST}"], {"PATH": os.environ["PATH"]}
 
     def log_size(self):

@@ -2,6 +2,7 @@
 #include "CPosix.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -14,16 +15,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Moves every wanted descriptor above the range they end in, then lays them down in order; all others are closed. */
-static int prepare_descriptors(const struct martlet_program *p) {
+static int prepare_child(const struct martlet_program *p, int report) {
+    /* Move the report and every wanted descriptor above the range they end in, then lay them down in order. */
     int count = (int)p->descriptor_count;
     int high[64];
     if (count > 64) { errno = E2BIG; return -1; }
+    int moved = fcntl(report, F_DUPFD_CLOEXEC, count + 64);
+    if (moved < 0) return -1;
     for (int i = 0; i < count; i++)
         if ((high[i] = fcntl(p->descriptors[i], F_DUPFD_CLOEXEC, count + 64)) < 0) return -1;
     for (int i = 0; i < count; i++)
         if (dup2(high[i], i) < 0) return -1;
-    return (int)syscall(SYS_close_range, (unsigned)count, ~0u, 0);
+    if (dup2(moved, count) < 0 || fcntl(count, F_SETFD, FD_CLOEXEC) < 0) return -1;
+    if (syscall(SYS_close_range, (unsigned)count + 1, ~0u, 0) < 0) return -1;
+    return 0;
 }
 
 /* Every signal as the kernel has it at the start. The call itself, for the C library keeps 32 and 33 to itself and would leave them ignored. */
@@ -32,27 +37,24 @@ static void default_signals(void) {
     for (int s = 1; s < NSIG; s++) syscall(SYS_rt_sigaction, s, nothing, NULL, sizeof(unsigned long));
 }
 
-/* What the child needs, and its answer. The memory is shared: the parent reads the answer without a pipe. */
-struct start {
-    const struct martlet_program *program;
-    pid_t parent;
-    int error;
-};
-
-/* The calls themselves: the C library's would make every thread of the process, whose memory the child shares, change its identity too. */
-static int change_identity(const struct martlet_program *p) {
-    if (syscall(SYS_setgroups, p->group_count, p->groups) < 0 || syscall(SYS_setgid, p->gid) < 0 || syscall(SYS_setuid, p->uid) < 0) return -1;
-    if (getuid() == p->uid && geteuid() == p->uid && getgid() == p->gid && getegid() == p->gid) return 0;
-    errno = EPERM;
-    return -1;
-}
-
-static int set_limits(const struct martlet_program *p) {
+static void child(const struct martlet_program *p, int report, pid_t parent) {
+    default_signals();
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (p->own_session) setsid();
+    if (p->parent_death_signal) {
+        if (prctl(PR_SET_PDEATHSIG, p->parent_death_signal, 0, 0, 0) < 0) goto failed;
+        /* It may have died before that call. */
+        if (getppid() != parent) _exit(127);
+    }
+    if (prepare_child(p, report) < 0) goto failed;
+    report = (int)p->descriptor_count;
     if (p->descriptor_limit) {
         struct rlimit limit = {p->descriptor_limit, p->descriptor_limit}, now;
         if (getrlimit(RLIMIT_NOFILE, &now) == 0 && limit.rlim_max > now.rlim_max && geteuid() != 0)
             limit.rlim_cur = limit.rlim_max = now.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0) return -1;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0) goto failed;
     }
     /* A core of a role would hold mail. Only the soft limit: users' programs may raise it again. */
     struct rlimit core;
@@ -62,50 +64,63 @@ static int set_limits(const struct martlet_program *p) {
     }
     if (p->memory_limit) {
         struct rlimit limit = {p->memory_limit, p->memory_limit};
-        if (setrlimit(RLIMIT_AS, &limit) < 0) return -1;
+        if (setrlimit(RLIMIT_AS, &limit) < 0) goto failed;
     }
-    return 0;
-}
-
-/* Runs on a stack of its own in the parent's memory, while the thread that started it waits. */
-static int child(void *argument) {
-    struct start *start = argument;
-    const struct martlet_program *p = start->program;
-    default_signals();
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    if (p->own_session) setsid();
-    if (p->parent_death_signal) {
-        if (prctl(PR_SET_PDEATHSIG, p->parent_death_signal, 0, 0, 0) < 0) goto failed;
-        /* It may have died before that call. */
-        if (getppid() != start->parent) _exit(127);
+    if (p->change_identity) {
+        if (setgroups(p->group_count, p->groups) < 0 || setgid(p->gid) < 0 || setuid(p->uid) < 0) goto failed;
+        if (getuid() != p->uid || geteuid() != p->uid || getgid() != p->gid || getegid() != p->gid) { errno = EPERM; goto failed; }
     }
-    if (prepare_descriptors(p) < 0 || set_limits(p) < 0) goto failed;
-    if (p->change_identity && change_identity(p) < 0) goto failed;
     if (p->directory && chdir(p->directory) < 0) goto failed;
     execve(p->path, p->arguments, p->environment);
-failed:
-    start->error = errno;
+failed:;
+    int error = errno;
+    ssize_t ignored = write(report, &error, sizeof error);
+    (void)ignored;
     _exit(127);
 }
 
+struct start { const struct martlet_program *program; int report; pid_t parent; };
+
+static int start_child(void *start) {
+    const struct start *s = start;
+    child(s->program, s->report, s->parent);
+    return 127;
+}
+
+/* A process that borrows this one's memory until it executes its program, while this thread stands still: nothing is copied, however large we are.
+   One that will be somebody else gets a copy, for nobody else's process may ever write into ours. */
+static pid_t begin(struct start *start) {
+    if (start->program->change_identity) {
+        pid_t pid = fork();
+        if (pid == 0) start_child(start);
+        return pid;
+    }
+    _Alignas(16) char stack[32 << 10];
+    return clone(start_child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, start);
+}
+
 pid_t martlet_spawn(const struct martlet_program *p) {
-    enum { STACK = 64 * 1024 };
-    void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED) return -errno;
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) < 0) return -errno;
     /* No signal handler of ours may run in the child before the handlers are gone. */
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    struct start start = {p, getpid(), 0};
-    /* As posix_spawn does it: nothing of the parent's memory is copied, however large it is; this thread goes on after the exec. */
-    pid_t pid = clone(child, (char *)stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, &start);
-    int error = pid < 0 ? errno : start.error;
+    struct start start = {p, report[1], getpid()};
+    pid_t pid = begin(&start);
+    int error = pid < 0 ? errno : 0;
     sigprocmask(SIG_SETMASK, &before, NULL);
-    munmap(stack, STACK);
-    if (pid > 0 && error)
-        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    close(report[1]);
+    if (pid > 0) {
+        int from_child;
+        ssize_t n;
+        while ((n = read(report[0], &from_child, sizeof from_child)) < 0 && errno == EINTR) {}
+        if (n == sizeof from_child) {
+            error = from_child;
+            while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+        }
+    }
+    close(report[0]);
     return error ? -error : pid;
 }
 

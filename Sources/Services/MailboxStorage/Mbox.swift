@@ -68,7 +68,8 @@ package enum Mbox {
     }
 
     /// Both are asked of the name: of a file that was reached by a second name, since removed, the first would be found elsewhere.
-    private static func isAtItsPlace(_ file: borrowing FileDescriptor, _ path: [UInt8], in home: borrowing FileDescriptor) throws(MboxFailure) -> Bool {
+    private static func isAtItsPlace(_ file: borrowing FileDescriptor, _ path: [UInt8], in home: borrowing FileDescriptor) throws(MboxFailure) -> Bool
+    {
         let (raw, parent) = (file.raw, home.raw)
         var opened = stat()
         var named = stat()

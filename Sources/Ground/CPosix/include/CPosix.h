@@ -11,7 +11,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* A program to start. The child shares the parent's memory until the exec, and makes only async-signal-safe calls. */
+/* A program to start. Between fork and exec only async-signal-safe calls are made. */
 struct martlet_program {
     const char *path;          /* absolute */
     char *const *arguments;    /* with argv[0], NULL at the end */

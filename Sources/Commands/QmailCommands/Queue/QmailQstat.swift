@@ -1,6 +1,7 @@
 private import Frames
 private import Injection
 private import Posix
+private import QueueAdministration
 
 /// qmail-qstat (spec-qmail §4.3): how many messages the queue holds.
 enum QmailQstat {

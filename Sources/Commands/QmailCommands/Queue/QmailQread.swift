@@ -3,6 +3,7 @@ private import Dates
 package import Frames
 private import Injection
 private import Posix
+private import QueueAdministration
 
 /// qmail-qread (spec-qmail §4.2): every message in the queue with its recipients. Even complaints go to descriptor 1.
 enum QmailQread {

@@ -1,16 +1,18 @@
 private import Boundaries
-internal import Frames
+package import Frames
 private import Glibc
-internal import Posix
+package import Posix
 
 /// Asks the queue over `run/admin`, blocking. The working directory must be the qmail home.
-final class AdminClient {
-    enum Failure: Error, Equatable {
+///
+/// Module `QueueAdministration` is the administrator's side of `run/admin`. It must not know how answers are shown.
+package final class AdminClient {
+    package enum Failure: Error, Equatable {
         case connecting(SystemError)
         /// The queue went away, was silent for too long, or said what no queue says.
         case lost
 
-        var text: String {
+        package var text: String {
             switch self {
             case .connecting(let error): "unable to reach the queue: \(error)"
             case .lost: "lost the queue"
@@ -24,12 +26,12 @@ final class AdminClient {
     private let connection: FileDescriptor
     private var decoder = FrameDecoder(maxLength: Admin.Answer.maxLength)
 
-    init() throws(Failure) {
+    package init() throws(Failure) {
         do throws(SystemError) { connection = try Boundary.admin.connect() } catch { throw .connecting(error) }
     }
 
     /// Calls `onAnswer` for all that comes before `end`.
-    func ask(_ request: Admin.Request, _ onAnswer: (Admin.Answer) -> Void) throws(Failure) {
+    package func ask(_ request: Admin.Request, _ onAnswer: (Admin.Answer) -> Void) throws(Failure) {
         var output: [UInt8] = []
         request.encode(into: &output)
         let sent = output.withUnsafeBytes { send(connection.raw, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }

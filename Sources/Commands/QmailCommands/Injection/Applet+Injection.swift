@@ -1,14 +1,6 @@
-// Every applet with its manual. Synopses in the words of qmail's usage lines.
+// Manuals: what takes mail in: the door to the queue and the programs that make messages.
 extension Applet {
-    package static let all: [Applet] = [
-        queue, inject, sendmail, mailq, newaliases, qread, qstat, showctl, maildirmake, newu, newmrh, local, martletLocal,
-    ]
-
-    private static let commonExitCodes = [
-        Entry("0", "Done."), Entry("100", "Permanent failure: the same call would fail again."), Entry("111", "Temporary failure: try again later."),
-    ]
-    private static let home = Entry("QMAILHOME", "The qmail home, when it is neither the folder above the program's own nor /var/qmail.")
-    private static let queueVariable = Entry("QMAILQUEUE", "A program to run instead of handing mail to the queue; relative to the qmail home.")
+    static let injection: [Applet] = [queue, inject, sendmail, newaliases]
 
     private static let queue = Applet(
         name: "qmail-queue", section: 8, summary: "queue a mail message for delivery", synopsis: "",
@@ -71,53 +63,8 @@ extension Applet {
         ],
         environment: [queueVariable, home], exitCodes: commonExitCodes, run: { Sendmail.run($0) })
 
-    private static let mailq = Applet(
-        name: "mailq", section: 8, summary: "list the queue: qmail-qread by another name", synopsis: "", description: ["See qmail-qread."],
-        exitCodes: commonExitCodes, run: { QmailQread.run($0) })
-
     private static let newaliases = Applet(
         name: "newaliases", section: 8, summary: "tells where alias files are compiled", synopsis: "",
         description: ["There are no aliases to compile here: fastforward has a program of this name."], exitCodes: [commonExitCodes[1]],
         run: { Sendmail.newaliases($0) })
-
-    private static let qread = Applet(
-        name: "qmail-qread", section: 8, summary: "list outgoing messages and recipients", synopsis: "",
-        description: [
-            "For each message in the queue a line with date, number, size and sender, then a line for each recipient: channel "
-                + "and address. Recipients that need no more attempts are marked done; a message that will bounce is marked bouncing."
-        ],
-        environment: [home], files: [Entry("run/admin/socket", "Where the queue is asked; for administrators only.")],
-        exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailQread.run($0) })
-
-    private static let qstat = Applet(
-        name: "qmail-qstat", section: 8, summary: "summarize status of the mail queue", synopsis: "",
-        description: ["Prints how many messages the queue holds, and how many of them it has not looked at yet."], environment: [home],
-        files: [Entry("run/admin/socket", "Where the queue is asked; for administrators only.")],
-        exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailQstat.run($0) })
-
-    private static let showctl = Applet(
-        name: "qmail-showctl", section: 8, summary: "analyze the configuration files", synopsis: "",
-        description: ["Explains every file in control/, and what holds where a file is missing. Files that no program reads are named."],
-        environment: [home], files: [Entry("control/", "The folder it looks at.")], exitCodes: [commonExitCodes[0], commonExitCodes[2]],
-        run: { QmailShowctl.run($0) })
-
-    private static let maildirmake = Applet(
-        name: "maildirmake", section: 1, summary: "make a maildir", synopsis: "name",
-        description: ["Creates the folder name with tmp, new and cur in it, for its owner's eyes only. The folder must not exist."],
-        exitCodes: commonExitCodes, run: { Maildirmake.run($0) })
-
-    private static let newu = Applet(
-        name: "qmail-newu", section: 8, summary: "prepare address assignments for use", synopsis: "",
-        description: [
-            "Compiles users/assign into users/cdb, which takes effect with the next delivery. If anything fails the old "
-                + "users/cdb stays."
-        ],
-        environment: [home], files: [Entry("users/assign", "What it reads."), Entry("users/cdb", "What it writes.")],
-        exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailNewu.run($0) })
-
-    private static let newmrh = Applet(
-        name: "qmail-newmrh", section: 8, summary: "prepare morercpthosts for use", synopsis: "",
-        description: ["Compiles control/morercpthosts into control/morercpthosts.cdb."], environment: [home],
-        files: [Entry("control/morercpthosts", "What it reads."), Entry("control/morercpthosts.cdb", "What it writes.")],
-        exitCodes: [commonExitCodes[0], commonExitCodes[2]], run: { QmailNewmrh.run($0) })
 }

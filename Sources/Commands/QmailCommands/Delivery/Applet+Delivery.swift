@@ -1,8 +1,10 @@
 private import LocalDelivery
 
-// The programs of local delivery.
+// Manuals: what instructions of .qmail files run.
 extension Applet {
-    static let local = Applet(
+    static let delivery: [Applet] = [local, martletLocal]
+
+    private static let local = Applet(
         name: "qmail-local", section: 8, summary: "deliver or forward a mail message",
         synopsis: "[ -nN ] user homedir local dash ext domain sender aliasempty",
         description: [
@@ -22,12 +24,11 @@ extension Applet {
             Entry("111", "Temporary failure: the message is to be delivered later."),
         ], run: { QmailLocal.run($0) })
 
-    static let martletLocal = Applet(
+    private static let martletLocal = Applet(
         name: "martlet-local", section: 8, summary: "deliver mail to one user, as that user", synopsis: "",
         description: [
             "The delivery worker: started by martlet-lspawn under the recipient's identity, in his home, with a socket on descriptor 0. It takes "
                 + "deliveries one after the other and ends when it has been idle. Not for people to start."
         ],
-        exitCodes: [Entry("0", "The socket was closed."), Entry("111", "Who speaks on the socket is not martlet-lspawn, or it failed.")],
-        run: { _ in runDeliveryWorker() })
+        exitCodes: doneOrTemporary, run: { _ in runDeliveryWorker() })
 }

@@ -1,0 +1,5 @@
+internal import ArgumentParser
+
+struct Queue: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Looks into the queue.", subcommands: [List.self])
+}

@@ -1,0 +1,3 @@
+import MartletCommands
+
+Martlet.run()

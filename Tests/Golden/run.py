@@ -1,0 +1,91 @@
+#!/usr/bin/python3
+"""Runs recorded cases against the programs of this checkout. README.md tells what the files are and what the counts mean."""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+
+import cases
+import namespaces
+import report
+from lists import Lists
+from pool import Pool
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", default=ROOT / "Tests/Golden/qmail", help="folder with the cases, *.jsonl")
+    parser.add_argument("--bin", default=ROOT / ".build/release", help="folder with the programs under test")
+    parser.add_argument("--only", action="append", default=[], metavar="ID|PROGRAM|FILE", help="only these; may be given several times")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cases at a time")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each case instead of the report")
+    return parser.parse_args()
+
+
+def chosen(every, only):
+    """The cases that `--only` names; all without it."""
+    names = set(only)
+    found = [case for case in every if not names or names & {case.id, case.name, case.program, case.file}]
+    for name in names:
+        if not any(name in (case.id, case.name, case.program, case.file) for case in every):
+            raise SystemExit(f"golden: no case, program or file is named {name}")
+    return found
+
+
+def outcome(case, lists, pool):
+    """(class, differences) of one case: what a report counts."""
+    kind, entry = lists.find(case)
+    if kind == "not-applicable":
+        return kind, [entry["why"]]
+    answer = pool.judge(case)
+    verdict, differences = answer["verdict"], answer["differences"]
+    if verdict in ("absent", "rootless"):
+        return verdict, differences
+    if kind is None:
+        return ("recorded", []) if verdict == "same" else ("wrong", differences)
+    if verdict == "same":
+        return "wrong", [f"it is answered as recorded; the entry in differences.toml is stale: {entry['why']}"]
+    if "instead" not in entry:
+        return "different", [entry["why"]]
+    record = {**case.record, "expect": {**case.expect, **entry["instead"]}}
+    answer = pool.judge(cases.Case(case.file, record))
+    if answer["verdict"] == "same":
+        return "different", [entry["why"]]
+    return "wrong", ["it is answered neither as recorded nor as differences.toml says:", *answer["differences"]]
+
+
+def main():
+    options = arguments()
+    every = cases.read(options.folder)
+    if not every:
+        raise SystemExit(f"golden: no cases in {options.folder}")
+    lists = Lists()
+    selected = chosen(every, options.only)
+    refusal = namespaces.are_allowed()
+    if refusal:
+        print(f"golden: not run, {len(selected)} cases: this machine grants no namespaces to this account ({refusal})")
+        return 0
+    progress = report.Progress(len(selected), quiet=options.json)
+    with Pool(pathlib.Path(options.bin).resolve(), min(options.jobs, len(selected))) as pool:
+        results = []
+        for case, (kind, differences) in pool.map(lambda case, worker: outcome(case, lists, worker), selected):
+            results.append((case, kind, differences))
+            progress.step(kind == "wrong")
+    progress.end()
+    order = {case.name: number for number, case in enumerate(selected)}
+    results.sort(key=lambda result: order[result[0].name])
+    unused = [] if options.only else lists.unused(every)
+    if options.json:
+        for case, kind, differences in results:
+            print(json.dumps({"file": case.file, "id": case.id, "program": case.program, "class": kind, "text": differences}, ensure_ascii=False))
+    else:
+        report.show(results, unused)
+    return 1 if unused or any(kind == "wrong" for _, kind, _ in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Runs cases in a sandbox: their lines come in on standard input, a JSON object for each leaves on standard output."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+import traceback
+
+import namespaces
+from adapters import ADAPTERS
+from cases import Case
+from sandbox import Sandbox
+
+
+def program_names(programs):
+    """The names that the multi-call program answers to, as its own overview lists them."""
+    said = subprocess.run([pathlib.Path(programs) / "qmail", "--help"], capture_output=True, timeout=20, check=True).stdout.decode()
+    return [line.split()[0] for line in said.splitlines() if line.startswith("  ") and line[2:3] != " "]
+
+
+def judge(case, sandbox):
+    """(verdict, differences): `same`, `differs`, `absent` (no such program), `rootless` (only root can run it)."""
+    adapter = ADAPTERS.get(case.kind)
+    if adapter is None:
+        return "differs", [f"no adapter knows the program {case.program} of {case.file}"]
+    missing = adapter.missing(case, sandbox)
+    if missing:
+        return "absent", [f"{missing} is not there"]
+    if adapter.needs_root(case) and not namespaces.is_root():
+        return "rootless", ["only root can run this"]
+    try:
+        sandbox.reset(case)
+        differences = adapter.run(case, sandbox)
+    except Exception:
+        return "differs", ["the runner failed:\n" + traceback.format_exc()]
+    return ("differs" if differences else "same"), differences
+
+
+def main():
+    programs, scratch = sys.argv[1:]
+    namespaces.furnish(programs, scratch)
+    sandbox = Sandbox(program_names(namespaces.PROGRAMS))
+    for line in sys.stdin:
+        file, record = json.loads(line)
+        began = time.monotonic()
+        verdict, differences = judge(Case(file, record), sandbox)
+        print(json.dumps({"verdict": verdict, "differences": differences, "seconds": round(time.monotonic() - began, 3)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
