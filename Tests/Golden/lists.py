@@ -11,7 +11,7 @@ _KINDS = {"different", "not-applicable"}
 class Lists:
     """Entries name cases as FILE/ID, or FILE/PROGRAM for all of a program; `*` stands for any characters."""
 
-    def __init__(self, path=PATH):
+    def __init__(self, path):
         content = tomllib.loads(path.read_text())
         if set(content) - _KINDS:
             raise SystemExit(f"golden: {path}: unknown table {sorted(set(content) - _KINDS)[0]}")

@@ -8,6 +8,7 @@ import time
 import traceback
 
 import namespaces
+import roles
 from adapters import ADAPTERS
 from cases import Case
 from sandbox import Sandbox
@@ -33,7 +34,7 @@ def judge(case, sandbox):
         sandbox.reset(case)
         differences = adapter.run(case, sandbox)
     except Exception:
-        return "differs", ["the runner failed:\n" + traceback.format_exc()]
+        return "differs", ["the runner failed:\n" + traceback.format_exc(limit=-2), *roles.trouble()]
     return ("differs" if differences else "same"), differences
 
 

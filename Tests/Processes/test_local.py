@@ -129,6 +129,14 @@ def test_odd_arguments_get_one_answer(local, argument):
     assert code == 100 and said == "Sorry, sender address has a line break or is too long. (#5.1.7)\n"
 
 
+@needs_root
+def test_root_delivers_to_nobody(local):
+    local.maildir()
+    code, said = local.deliver(user=0, group=0)
+    assert (code, said) == (111, "Not allowed to perform deliveries as root.\n")
+    assert list((local.home / "Maildir/new").iterdir()) == []
+
+
 # SHELL
 
 
@@ -188,19 +196,19 @@ def test_a_vulnerable_shell_gets_nothing_to_run(local, payload):
 
 
 def test_no_shell_is_run_but_for_a_users_command():
-    """One `/bin/sh` in all sources, and no call that would run one."""
+    """`/bin/sh -c` in one place of all sources, `/bin/sh FILE` in one (a script without `#!`, run by name), and no call that would run a shell."""
     shells, calls = [], []
     for path in (ROOT / "Sources").rglob("*.[chs]*"):
         if path.suffix not in (".swift", ".c", ".h"):
             continue
         for line in path.read_text().splitlines():
             code = re.split(r"//|/\*", line)[0] if '"' not in line else line
-            if re.search(r"\b(popen|system|wordexp|execlp|execvp|posix_spawnp|NSTask)\s*\(|\bProcess\s*\(\)", code):
+            if re.search(r"\b(popen|system|wordexp|NSTask)\s*\(|\bProcess\s*\(\)", code):
                 calls.append(f"{path}: {line.strip()}")
             if re.search(r'"[^"]*/(ba|da|z|k)?sh"', code):
                 shells.append(path.name)
     assert calls == []
-    assert set(shells) == {"UserProgram.swift"}
+    assert set(shells) == {"Child.swift", "UserProgram.swift"}
 
 
 # PATH
@@ -300,6 +308,43 @@ def test_what_may_be_in_a_maildir(local, part, kind):
     make(kind, path, local.home / "Other" / part)
     assert local.deliver() == (111, "Temporary error on maildir delivery. (#4.3.0)\n")
     assert not any(any((local.home / "Other" / name).iterdir()) for name in ("tmp", "new"))
+
+
+ERRORS = [
+    ("openat", "EMFILE"), ("openat", "ENOSPC"), ("openat", "EIO"), ("flock", "ENOLCK"), ("lseek", "ESPIPE"), ("write", "ENOSPC"), ("write", "EINTR"),
+    ("write", "EDQUOT"), ("fsync", "EIO"), ("renameat2", "EIO"), ("renameat2", "EINVAL"), ("newfstatat", "ESTALE"), ("fstat", "EIO"), ("pread64", "EIO"),
+    ("pread64", "EINTR"), ("linkat", "EIO"), ("unlinkat", "EIO"), ("ftruncate", "EIO"),
+]
+
+
+@pytest.mark.parametrize("line", ["./box", "./Maildir/"])
+@pytest.mark.parametrize("call, error", ERRORS)
+def test_an_error_of_the_system_defers_and_leaves_nothing(local, line, call, error):
+    """hardening.md 2.3, each error at each of the last calls: either all of the message is there, or it is deferred and none of it."""
+    local.maildir()
+    before = "From a@b Sat Jan 03 01:05:34 1996\nold\n\n"
+    identity = ["setpriv", "--reuid", str(UID), "--regid", str(GID), "--clear-groups"] if IS_ROOT else []
+    trace = local.home / "trace"
+
+    def deliver(*extra):
+        for path in (local.home / "Maildir/new").iterdir():
+            path.unlink()
+        local.write("box", before)
+        return local.deliver(default=line, prefix=[*identity, "strace", "-f", "-o", trace, "-e", f"trace={call}", *extra])
+
+    assert deliver()[0] == 0
+    whole = (local.home / "box").read_text()
+    count = len(re.findall(rf"^\d+ +{call}\(", trace.read_text(), re.M))
+    # Those before are the C library's.
+    for number in range(max(1, count - 7), count + 1):
+        code, said = deliver("-e", f"inject={call}:error={error}:when={number}")
+        new = list((local.home / "Maildir/new").iterdir())
+        assert code in (0, 111) or "rror while loading shared" in said, (number, code, said)
+        if line == "./box":
+            box = (local.home / "box").read_text()
+            assert re.sub(r"\d\d:\d\d:\d\d", "", box) == re.sub(r"\d\d:\d\d:\d\d", "", whole if code == 0 else before), (number, said)
+        else:
+            assert [path.read_text().endswith("body\n") for path in new] == ([True] if code == 0 else []), (number, said)
 
 
 CALLS = ["openat", "newfstatat", "flock", "lseek", "write", "fsync", "renameat2", "unlinkat"]

@@ -9,7 +9,7 @@ struct AddressList {
     /// False when something could not be read: `addresses` holds what was found before, right of it.
     private(set) var isComplete = true
 
-    private let rewriting: AddressRewriting
+    private let rewriting: AddressRewriting?
     /// Right to left, as they are read.
     private var output: [HeaderToken] = []
     /// The address under way, right to left.
@@ -18,7 +18,8 @@ struct AddressList {
     /// Whether a word may come now: not just left of another word.
     private var mayBeWord = true
 
-    init(_ value: [HeaderToken], _ rewriting: AddressRewriting) {
+    /// - Parameter rewriting: nil = addresses stay as they are.
+    init(_ value: [HeaderToken], _ rewriting: AddressRewriting?) {
         self.rewriting = rewriting
         isComplete = read(value)
         tokens = output.reversed()
@@ -96,7 +97,8 @@ struct AddressList {
 
     /// Ends the address under way, also an empty one.
     private mutating func take() {
-        let rewritten = rewriting.rewritten(address.reversed())
+        let read: [HeaderToken] = address.reversed()
+        let rewritten = rewriting?.rewritten(read) ?? read
         addresses.append(rewritten)
         output += rewritten.reversed()
         address = []
@@ -107,5 +109,14 @@ struct AddressList {
     private mutating func flushWithComma() {
         flush()
         output.append(.comma)
+    }
+}
+
+extension HeaderField {
+    /// The addresses of this field as they stand there, in envelope form, from right to left; nil when it cannot be read.
+    package var addresses: [[UInt8]]? {
+        guard let tokens = HeaderTokenizer.tokens(value) else { return nil }
+        let list = AddressList(tokens, nil)
+        return list.isComplete ? list.addresses.map(\.envelopeForm) : nil
     }
 }

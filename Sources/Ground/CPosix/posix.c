@@ -199,6 +199,16 @@ int martlet_set_nonblocking(int descriptor) {
 
 char *const *martlet_environment(void) { return environ; }
 
+static char *const *arguments;
+
+/* glibc gives main's arguments to constructors too. */
+__attribute__((constructor)) static void keep_arguments(int count, char **values) {
+    (void)count;
+    arguments = values;
+}
+
+char *const *martlet_arguments(void) { return arguments; }
+
 int martlet_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 void martlet_name_process(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 void martlet_log(const void *bytes, size_t length) {

@@ -1,21 +1,24 @@
 private import Glibc
 
-/// Strings as exec takes them: each NUL-terminated, NULL behind the last. What follows a NUL in a string is lost.
-package func withCStrings<Result>(_ strings: [[UInt8]], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result) -> Result {
-    // One piece of memory for all bytes, so that a hundred variables are no hundred allocations.
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(strings.reduce(0) { $0 + $1.count + 1 })
-    var starts: [Int] = []
-    for string in strings {
-        starts.append(bytes.count)
-        bytes.append(contentsOf: string)
-        bytes.append(0)
-    }
-    return bytes.withUnsafeMutableBytes { memory in
-        let pointers = starts.map { memory.baseAddress?.advanced(by: $0).assumingMemoryBound(to: CChar.self) }
-        return (pointers + [nil]).withUnsafeBufferPointer { buffer in
-            guard let base = buffer.baseAddress else { preconditionFailure("a list with its end is never empty") }
-            return body(base)
+/// NUL-terminated strings and the NULL behind them, as exec takes them. What follows a NUL in a string is lost.
+package final class CStrings {
+    package let pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    private let count: Int
+
+    package init(_ strings: [[UInt8]]) {
+        count = strings.count
+        pointers = .allocate(capacity: count + 1)
+        for (index, string) in strings.enumerated() {
+            let bytes = UnsafeMutablePointer<CChar>.allocate(capacity: string.count + 1)
+            for (offset, byte) in string.enumerated() { (bytes + offset).initialize(to: CChar(bitPattern: byte)) }
+            (bytes + string.count).initialize(to: 0)
+            (pointers + index).initialize(to: bytes)
         }
+        (pointers + count).initialize(to: nil)
+    }
+
+    deinit {
+        for index in 0..<count { pointers[index]?.deallocate() }
+        pointers.deallocate()
     }
 }

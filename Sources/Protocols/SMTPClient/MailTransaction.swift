@@ -19,6 +19,9 @@ package struct MailTransaction: Equatable, Sendable {
         return MailTransaction.canTravel(sender) ? nil : DialogueTexts.cannotTransferSender
     }
 
+    /// The report of one that no recipient was offered in.
+    func report(_ message: RecipientReport) -> TransactionReport { TransactionReport(recipients.map { _ in .none }, message) }
+
     /// Whether `address` fits between `<` and `>` of one command line. Local parts are quoted, which covers all but control bytes; domains go as they are.
     static func canTravel(_ address: Address) -> Bool {
         guard !address.bytes.contains(where: \.isControl) else { return false }

@@ -98,6 +98,9 @@ package struct Session: ~Copyable {
     private var output: [UInt8] = []
     var actions: [Action] = []
 
+    /// The client ended the session itself, with QUIT.
+    package internal(set) var hasQuit = false
+
     /// Commands handled so far: deadlines start again with each, not with each byte.
     package private(set) var commands: UInt64 = 0
 

@@ -32,12 +32,9 @@ final class QueueProgram {
         self.text = text.takeReader()
     }
 
-    /// Without the end of the envelope the program queues nothing; it is waited for, or it would stay a zombie of a process that lives long.
+    /// It would stay a zombie of a process that lives long.
     deinit {
-        guard !isWaitedFor else { return }
-        message = nil
-        envelope = nil
-        _ = try? wait()
+        if !isWaitedFor { abort() }
     }
 
     func write(_ bytes: ArraySlice<UInt8>) {
@@ -64,6 +61,13 @@ final class QueueProgram {
         return status
     }
 
+    /// Ends message and envelope unfinished, which no such program takes, and waits for its end.
+    func abort() {
+        message = nil
+        envelope = nil
+        _ = try? wait()
+    }
+
     private func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) {
         var left = bytes
         while !left.isEmpty, !wasCutShort {
@@ -83,19 +87,19 @@ final class QueueProgram {
     private static func openNull() -> FileDescriptor? { try? FileDescriptor.open("/dev/null", O_RDWR) }
 
     private static func spawn(_ path: String, _ home: String?, _ descriptors: [Int32]) -> pid_t {
-        withCStrings([Array(path.utf8)]) { arguments in
-            withCStrings(home.map { [Array($0.utf8)] } ?? []) { folder in
-                descriptors.withUnsafeBufferPointer { descriptors in
-                    var program = martlet_program()
-                    program.path = UnsafePointer(arguments[0])
-                    program.arguments = arguments
-                    program.environment = UnsafePointer(martlet_environment())
-                    // NULL when there is none.
-                    program.directory = UnsafePointer(folder[0])
-                    program.descriptors = descriptors.baseAddress
-                    program.descriptor_count = descriptors.count
-                    return martlet_spawn(&program)
-                }
+        let arguments = CStrings([Array(path.utf8)])
+        let folder = CStrings(home.map { [Array($0.utf8)] } ?? [])
+        return withExtendedLifetime((arguments, folder)) {
+            descriptors.withUnsafeBufferPointer { descriptors in
+                var program = martlet_program()
+                program.path = UnsafePointer(arguments.pointers[0])
+                program.arguments = UnsafePointer(arguments.pointers)
+                program.environment = UnsafePointer(martlet_environment())
+                // NULL when there is none.
+                program.directory = UnsafePointer(folder.pointers[0])
+                program.descriptors = descriptors.baseAddress
+                program.descriptor_count = descriptors.count
+                return martlet_spawn(&program)
             }
         }
     }

@@ -20,21 +20,20 @@ struct ChildProgram {
     /// Starts it with these descriptors as 0, 1, 2; every other is closed, signals have their defaults.
     /// - Returns: its pid.
     func start(_ descriptors: [Int32]) throws(SystemError) -> Int32 {
-        let pid = withCStrings([path, directory]) { texts in
-            withCStrings(arguments) { arguments in
-                withCStrings(environment) { environment in
-                    descriptors.withUnsafeBufferPointer { numbers in
-                        var program = martlet_program()
-                        program.path = UnsafePointer(texts[0])
-                        program.arguments = arguments
-                        program.environment = environment
-                        program.directory = UnsafePointer(texts[1])
-                        program.descriptors = numbers.baseAddress
-                        program.descriptor_count = numbers.count
-                        program.own_session = hasOwnGroup ? 1 : 0
-                        return martlet_spawn(&program)
-                    }
-                }
+        let texts = CStrings([path, directory])
+        let arguments = CStrings(arguments)
+        let environment = CStrings(environment)
+        let pid = withExtendedLifetime((texts, arguments, environment)) {
+            descriptors.withUnsafeBufferPointer { numbers in
+                var program = martlet_program()
+                program.path = UnsafePointer(texts.pointers[0])
+                program.arguments = UnsafePointer(arguments.pointers)
+                program.environment = UnsafePointer(environment.pointers)
+                program.directory = UnsafePointer(texts.pointers[1])
+                program.descriptors = numbers.baseAddress
+                program.descriptor_count = numbers.count
+                program.own_session = hasOwnGroup ? 1 : 0
+                return martlet_spawn(&program)
             }
         }
         guard pid > 0 else { throw SystemError(call: "run", subject: "", errno: -pid) }

@@ -8,7 +8,7 @@ extension Maildir {
     static let maxEntriesCleaned = 10_000
 
     /// Removes what dead deliveries left in `tmp/`. Trouble is left for another time.
-    func clean(now: Int) {
+    package func clean(now: Int) {
         let raw = openat(tmp.raw, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard raw >= 0 else { return }
         guard let directory = fdopendir(raw) else {

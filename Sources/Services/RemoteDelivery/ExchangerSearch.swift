@@ -62,7 +62,7 @@ package struct ExchangerSearch {
     }
 
     package mutating func start() -> Step {
-        guard !name.isEmpty else { return .ended(DeliveryTexts.noHostName) }
+        guard !name.isEmpty else { return .ended(DeliveryTexts.noHost(named: [])) }
         if let address = IPLiteral.parse(name[...]) {
             add([address], preference: 0)
             return conclude()

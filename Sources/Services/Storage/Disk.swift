@@ -3,9 +3,24 @@ package import Posix
 
 /// The real disk below one folder.
 package final class Disk: Storage {
-    private let root: String
+    /// Who is to have what is made here, when that is not who makes it.
+    package struct Owner: Equatable, Sendable {
+        package let uid: UInt32
+        package let gid: UInt32
 
-    package init(_ root: String) { self.root = root }
+        package init(uid: UInt32, gid: UInt32) {
+            self.uid = uid
+            self.gid = gid
+        }
+    }
+
+    private let root: String
+    private let owner: Owner?
+
+    package init(_ root: String, owner: Owner? = nil) {
+        self.root = root
+        self.owner = owner
+    }
 
     private func full(_ path: String) -> String { path.isEmpty ? root : "\(root)/\(path)" }
 
@@ -27,11 +42,17 @@ package final class Disk: Storage {
     }
 
     package func makeDirectory(_ path: String) throws(SystemError) {
-        if mkdir(full(path), 0o700) < 0, errno != EEXIST { throw SystemError(call: "mkdir", subject: full(path), errno: errno) }
+        if mkdir(full(path), 0o700) < 0 {
+            if errno == EEXIST { return }
+            throw SystemError(call: "mkdir", subject: full(path), errno: errno)
+        }
+        if let owner { try check("chown", full(path)) { chown(full(path), owner.uid, owner.gid) } }
     }
 
     package func create(_ path: String) throws(SystemError) -> any StorageFile {
-        DiskFile(try FileDescriptor.open(full(path), O_RDWR | O_CREAT | O_EXCL, mode: 0o600), full(path))
+        let descriptor = try FileDescriptor.open(full(path), O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+        if let owner { try check("chown", full(path)) { fchown(descriptor.raw, owner.uid, owner.gid) } }
+        return DiskFile(descriptor, full(path))
     }
 
     package func open(_ path: String) throws(SystemError) -> any StorageFile {

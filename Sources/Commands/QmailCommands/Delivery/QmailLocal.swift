@@ -32,6 +32,8 @@ enum QmailLocal {
     }
 
     private static func deliver(_ request: WorkerRequest) -> Int32 {
+        // Users' programs would be root's.
+        guard geteuid() != 0 else { return print(.deferred("Not allowed to perform deliveries as root.\n")) }
         let message = dup(0)
         guard message >= 0 else { return print(.deferred("Unable to read message: \(errorText(errno)). (#4.3.0)\n")) }
         return print(LocalDelivery(programsPrint: true).deliver(request, FileDescriptor(owning: message)))

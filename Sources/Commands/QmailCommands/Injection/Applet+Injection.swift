@@ -1,6 +1,6 @@
 // Manuals: what takes mail in: the door to the queue and the programs that make messages.
 extension Applet {
-    static let injection: [Applet] = [queue, inject, sendmail, newaliases]
+    static let injection: [Applet] = [queue, inject, sendmail, newaliases, mailsubj, predate, datemail]
 
     private static let queue = Applet(
         name: "qmail-queue", section: 8, summary: "queue a mail message for delivery", synopsis: "",
@@ -67,4 +67,23 @@ extension Applet {
         name: "newaliases", section: 8, summary: "tells where alias files are compiled", synopsis: "",
         description: ["There are no aliases to compile here: fastforward has a program of this name."], exitCodes: [commonExitCodes[1]],
         run: { Sendmail.newaliases($0) })
+
+    private static let mailsubj = Applet(
+        name: "mailsubj", section: 1, summary: "send mail with a subject", synopsis: Mailsubj.synopsis,
+        description: ["Sends descriptor 0 as the body of a message to the recipients, by qmail-inject."], environment: [queueVariable, home],
+        exitCodes: commonExitCodes, run: { Mailsubj.run($0) })
+
+    private static let predate = Applet(
+        name: "predate", section: 1, summary: "run a program with a Date field in front of its input", synopsis: Predate.synopsis,
+        description: [
+            "Runs the program with a line on its descriptor 0 that says the date in the local time zone, and then all of predate's own descriptor 0."
+        ],
+        environment: [Entry("TZ", "The local time zone, when it is not the system's.")],
+        exitCodes: [Entry("CODE", "The program's own."), commonExitCodes[1], commonExitCodes[2]], run: { Predate.run($0) })
+
+    private static let datemail = Applet(
+        name: "datemail", section: 1, summary: "send mail that says the date in the local time zone", synopsis: "[ options of sendmail ] [ arg ... ]",
+        description: ["sendmail with the Date field of predate in front of the message."],
+        environment: [Entry("TZ", "The local time zone, when it is not the system's."), queueVariable, home], exitCodes: commonExitCodes,
+        run: { Predate.datemail($0) })
 }

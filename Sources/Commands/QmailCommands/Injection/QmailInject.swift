@@ -8,7 +8,8 @@ package import Posix
 
 /// qmail-inject (spec-qmail §11): completes the header of a message and hands it to the queue.
 enum QmailInject {
-    static func run(_ call: Invocation) -> Int32 {
+    /// - Parameter lines: what the message begins with, before descriptor 0.
+    static func run(_ call: Invocation, after lines: [UInt8] = []) -> Int32 {
         occupyStandardDescriptors(readers: [0])
         let options: Options
         do throws(Options.Failure) { options = try Options(call.arguments, accepting: "aAhHnNf:") } catch {
@@ -16,7 +17,7 @@ enum QmailInject {
             return ExitCode.permanent
         }
         do throws(Failure) {
-            try inject(options, call.environment)
+            try inject(options, call.environment, Input(0, after: lines))
             return ExitCode.ok
         } catch {
             return fatal("qmail-inject", error.text, error.code)
@@ -44,14 +45,17 @@ enum QmailInject {
                 }
         }
 
+        init(_ failure: HeaderInput.Failure) {
+            switch failure {
+            case .reading: self = .readError
+            case .tooLong: self.init("the header is longer than \(HeaderInput.maxBytes) bytes", ExitCode.permanent)
+            }
+        }
+
         static let readError = Failure("read error", ExitCode.temporary)
-        static let headerTooLong = Failure("the header is longer than \(maxHeaderBytes) bytes", ExitCode.permanent)
     }
 
-    /// No header of a message is longer. The body has no limit here.
-    static let maxHeaderBytes = 16 << 20
-
-    private static func inject(_ options: Options, _ environment: Environment) throws(Failure) {
+    private static func inject(_ options: Options, _ environment: Environment, _ input: consuming Input) throws(Failure) {
         let mailingLists = MailingLists.read(environment)
         do throws(SystemError) { try QmailHome.enter() } catch { throw Failure("internal bug", ExitCode.temporary) }
         var settings: SubmissionSettings
@@ -59,36 +63,16 @@ enum QmailInject {
         settings.mailingLists = mailingLists
         settings.take(options)
 
-        var input = Input(0)
-        let (fields, bodyStart) = try readHeader(&input)
+        var input = input
+        let read: HeaderInput
+        do throws(HeaderInput.Failure) { read = try HeaderInput(&input) } catch { throw Failure(error) }
         let header: CompletedHeader
-        do throws(SubmissionError) { header = try CompletedHeader(fields, settings) } catch { throw Failure(error) }
+        do throws(SubmissionError) { header = try CompletedHeader(read.fields, settings) } catch { throw Failure(error) }
         if options.options.last(where: { $0.letter == "n" || $0.letter == "N" })?.letter == "n" {
-            try show(header, bodyStart, &input)
+            try show(header, read.bodyStart, &input)
         } else {
-            try queue(header, bodyStart, &input, environment["QMAILQUEUE"])
+            try queue(header, read.bodyStart, &input, environment["QMAILQUEUE"])
         }
-    }
-
-    /// - Returns: the fields, and what of the body was read with them, the empty line included.
-    private static func readHeader(_ input: inout Input) throws(Failure) -> ([HeaderField], ArraySlice<UInt8>) {
-        var splitter = HeaderSplitter()
-        var size = 0
-        do throws(Input.Failure) {
-            while let line = try input.line(limit: maxHeaderBytes) {
-                size += line.count
-                guard size <= maxHeaderBytes else { throw Input.Failure(errno: EFBIG) }
-                switch splitter.take(line) {
-                case .header: continue
-                case .separator: return (splitter.fields, [ASCII.lf])
-                case .body: return (splitter.fields, [ASCII.lf] + line)
-                }
-            }
-        } catch {
-            throw error.errno == EFBIG ? .headerTooLong : .readError
-        }
-        splitter.finish()
-        return (splitter.fields, [])
     }
 
     /// Header, body, and the LF that a last line may lack.

@@ -8,7 +8,8 @@ private import Posix
 enum Sendmail {
     private static let synopsis = "sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]"
 
-    static func run(_ call: Invocation) -> Int32 {
+    /// - Parameter lines: what the message begins with, before descriptor 0.
+    static func run(_ call: Invocation, after lines: [UInt8] = []) -> Int32 {
         occupyStandardDescriptors(readers: [0])
         let options: Options
         do throws(Options.Failure) { options = try Options(call.arguments, accepting: "vimte:f:p:o:B:F:E;J;xb:") } catch {
@@ -35,7 +36,8 @@ enum Sendmail {
         }
         if arguments.count == 3 { takeFrom(arguments[2], &environment) }
         arguments.append([ASCII.hyphen, ASCII.hyphen])
-        return QmailInject.run(Invocation(programName: Array("qmail-inject".utf8), arguments: arguments + options.rest, environment: environment))
+        let inject = Invocation(programName: Array("qmail-inject".utf8), arguments: arguments + options.rest, environment: environment)
+        return QmailInject.run(inject, after: lines)
     }
 
     /// -f names the author too, unless the header does.

@@ -11,8 +11,6 @@ struct Output {
 
     init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-    static let standard: Int32 = 1
-
     mutating func write(_ bytes: some Collection<UInt8>) {
         buffer.append(contentsOf: bytes)
         if buffer.count >= Self.bufferBytes { flush() }
@@ -55,9 +53,11 @@ struct Input {
     private(set) var isAtEnd = false
     private static let chunkBytes = 1 << 16
 
-    init(_ descriptor: Int32) { self.descriptor = descriptor }
-
-    static let standard: Int32 = 0
+    /// - Parameter bytes: what is read before anything of the descriptor.
+    init(_ descriptor: Int32, after bytes: [UInt8] = []) {
+        self.descriptor = descriptor
+        buffer = bytes
+    }
 
     /// The next bytes, whatever comes first; nil at the end.
     mutating func chunk() throws(Failure) -> ArraySlice<UInt8>? {

@@ -55,6 +55,8 @@ int martlet_seal(int descriptor);
 
 /* O_PATH: a place in the tree, without permission to read it. Hidden from Swift by feature macros. */
 static const int martlet_o_path = 010000000;
+/* O_NOATIME: reading leaves no trace; for a file's owner and root only. Hidden like it. */
+static const int martlet_o_noatime = 01000000;
 
 /* rename within open directories that fails with EEXIST instead of replacing a file. */
 int martlet_rename_new(int from_directory, const char *from, int to_directory, const char *to);
@@ -62,6 +64,8 @@ int martlet_rename_new(int from_directory, const char *from, int to_directory, c
 int martlet_set_nonblocking(int descriptor);
 /* The strings of this process's environment, NULL at the end. */
 char *const *martlet_environment(void);
+/* The arguments of this process with argv[0], NULL at the end. Unlike CommandLine it needs no /proc and no descriptor. */
+char *const *martlet_arguments(void);
 int martlet_set_no_new_privileges(void);
 /* Name of this process as ps shows it, cut at 15 bytes. */
 void martlet_name_process(const char *name);

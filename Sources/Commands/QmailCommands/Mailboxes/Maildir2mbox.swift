@@ -1,0 +1,162 @@
+private import Bytes
+private import Dates
+private import Glibc
+private import MailboxStorage
+private import Posix
+
+/// maildir2mbox (qmail §12.2): moves the messages of a Maildir to the end of an mbox, for readers that know nothing else.
+enum Maildir2mbox {
+    static func run(_ call: Invocation) -> Int32 {
+        occupyStandardDescriptors(readers: [0])
+        umask(0o077)
+        do throws(Failure) {
+            try move(try Places(call.environment))
+            return ExitCode.ok
+        } catch {
+            return fatal("maildir2mbox", error.text, ExitCode.temporary)
+        }
+    }
+
+    private struct Failure: Error {
+        let text: [UInt8]
+
+        init(_ text: String) { self.text = Array(text.utf8) }
+
+        init(_ action: String, _ path: [UInt8], _ error: SystemError) {
+            text = Array("unable to \(action) ".utf8) + path + ": \(error.reason)".utf8
+        }
+    }
+
+    private struct Places {
+        let mbox: [UInt8]
+        /// The new mbox while it is written.
+        let temporary: [UInt8]
+        let maildir: [UInt8]
+
+        init(_ environment: Environment) throws(Failure) {
+            mbox = try Places.variable("MAIL", environment)
+            temporary = try Places.variable("MAILTMP", environment)
+            maildir = try Places.variable("MAILDIR", environment)
+        }
+
+        private static func variable(_ name: String, _ environment: Environment) throws(Failure) -> [UInt8] {
+            guard let value = environment[name] else { throw Failure("\(name) not set") }
+            return value
+        }
+    }
+
+    /// A message in `new/` or `cur/`.
+    private struct Entry {
+        let path: [UInt8]
+        let time: Int
+    }
+
+    private static func move(_ places: Places) throws(Failure) {
+        try attempt("chdir to", places.maildir) { (path) throws(SystemError) in try check("chdir") { chdir(path) } }
+        removeStale()
+        let entries = try scan(places.maildir)
+        guard !entries.isEmpty else { return }
+        let mbox = try open("lock", places.mbox, O_RDWR | O_CREAT)
+        do throws(SystemError) { try check("lock") { flock(mbox.raw, LOCK_EX) } } catch { throw Failure("lock", places.mbox, error) }
+        try write(entries, mbox, places)
+        try attempt("move to", places.mbox) { (path) throws(SystemError) in
+            try withPath(places.temporary) { (from) throws(SystemError) in try check("rename") { rename(from, path) } }
+        }
+        for entry in entries { remove(entry.path) }
+    }
+
+    private static func attempt(_ action: String, _ path: [UInt8], _ body: (UnsafePointer<CChar>) throws(SystemError) -> Void) throws(Failure) {
+        do throws(SystemError) { try withPath(path, body) } catch { throw Failure(action, path, error) }
+    }
+
+    private static func open(_ action: String, _ path: [UInt8], _ flags: Int32) throws(Failure) -> FileDescriptor {
+        do throws(SystemError) {
+            return FileDescriptor(
+                owning: try withPath(path) { (path) throws(SystemError) in try check("open") { Glibc.open(path, flags | O_CLOEXEC, 0o600) } })
+        } catch { throw Failure(action, path, error) }
+    }
+
+    private static func removeStale() {
+        guard let home = try? FileDescriptor.open(".", O_RDONLY | O_DIRECTORY) else { return }
+        try? Maildir(Array("./".utf8), in: home).clean(now: Int(unixTime()))
+    }
+
+    // MARK: - The Maildir
+
+    /// The oldest first. Files of this second may still be joined by others of the same one: they wait for the next time.
+    private static func scan(_ maildir: [UInt8]) throws(Failure) -> [Entry] {
+        let now = Int(unixTime())
+        var entries: [Entry] = []
+        for folder in ["new", "cur"] {
+            guard let directory = opendir(folder) else {
+                throw Failure("read", maildir + "/\(folder)".utf8, SystemError(call: "opendir", subject: "", errno: errno))
+            }
+            defer { closedir(directory) }
+            while let entry = readdir(directory) {
+                let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+                let path = "\(folder)/".utf8 + name
+                guard name.first != ASCII.dot, let time = time(of: path), time < now else { continue }
+                entries.append(Entry(path: path, time: time))
+            }
+        }
+        return entries.sorted { ($0.time, $0.path.text) < ($1.time, $1.path.text) }
+    }
+
+    private static func time(of path: [UInt8]) -> Int? {
+        var info = stat()
+        let found = try? withPath(path) { stat($0, &info) }
+        return found == 0 && info.st_mode & S_IFMT == S_IFREG ? info.st_mtim.tv_sec : nil
+    }
+
+    private static func remove(_ path: [UInt8]) {
+        do throws(SystemError) {
+            try withPath(path) { (path) throws(SystemError) in try check("unlink") { unlink(path) } }
+        } catch {
+            let warning = "maildir2mbox: warning: $MAILDIR/".utf8 + path + " will be delivered twice; unable to unlink: \(error.reason)\n".utf8
+            writeAll(warning[...], to: 2)
+        }
+    }
+
+    // MARK: - The mbox
+
+    private static func write(_ entries: [Entry], _ mbox: borrowing FileDescriptor, _ places: Places) throws(Failure) {
+        let temporary = try open("create", places.temporary, O_WRONLY | O_CREAT | O_TRUNC)
+        var info = stat()
+        // Whoever may read the old one may read the new one.
+        if fstat(mbox.raw, &info) == 0 { fchmod(temporary.raw, info.st_mode & 0o777) }
+        var output = Output(temporary.raw)
+        var old = Input(mbox.raw)
+        do throws(Input.Failure) { while let chunk = try old.chunk() { output.write(chunk) } } catch {
+            throw Failure("read", places.mbox, SystemError(call: "read", subject: "", errno: error.errno))
+        }
+        for entry in entries { try append(entry, places.maildir, to: &output) }
+        output.flush()
+        guard !output.hasFailed, fsync(temporary.raw) == 0 else {
+            throw Failure("write to", places.temporary, SystemError(call: "write", subject: "", errno: errno))
+        }
+    }
+
+    private static func append(_ entry: Entry, _ maildir: [UInt8], to output: inout Output) throws(Failure) {
+        let path = entry.path
+        do throws(SystemError) {
+            let message = try MessageContent(try FileDescriptor.open(path, O_RDONLY | O_NONBLOCK))
+            output.write("From ".utf8 + sender(message.head) + " \(MailDate(UInt64(max(0, entry.time))).fromLine)\n".utf8)
+            var quoting = MboxQuoting()
+            output.write(quoting.quote(message.head))
+            try message.forEachChunkAfterHead { (chunk) throws(SystemError) in
+                output.write(quoting.quote(chunk))
+                return true
+            }
+            output.write(quoting.finish())
+        } catch { throw Failure("read", maildir + [ASCII.slash] + path, error) }
+    }
+
+    /// As the Return-Path in the first line has it.
+    private static func sender(_ message: [UInt8]) -> [UInt8] {
+        let start = Array("Return-Path: <".utf8)
+        let line = message.prefix { $0 != ASCII.lf }
+        guard line.starts(with: start), line.last == ASCII.greater else { return Array("XXX".utf8) }
+        let sender = line.dropFirst(start.count).dropLast()
+        return sender.isEmpty ? Array("MAILER-DAEMON".utf8) : sender.map { $0.isBlank ? ASCII.hyphen : $0 }
+    }
+}
