@@ -101,7 +101,7 @@ let package = Package(
         tests("GroundTests", ["Bytes", "CDB", "ControlFiles", "Posix", "TemporaryFolder"]),
         tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader", "QmailQueueFormat"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
-        tests("SMTPServerTests", ["Addresses", "Bytes", "SMTPServer"]),
+        tests("SMTPServerTests", ["Addresses", "Bytes", "MessageHeader", "Routing", "SMTPClient", "SMTPServer"]),
         tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient"]),
         tests("ResolverTests", ["Addresses", "Bytes", "Frames", "Resolver"]),

@@ -1,64 +1,104 @@
-"""qmail-queue in hostile hands (hardening.md 1.3 "INJECTOR"): the caller controls descriptors, limits, signals, folder and environment, and may speak
-to the queue's socket itself. A message is taken whole or not at all, the caller gets one answer, and nobody else notices."""
+"""The injecting programs under hostile callers and hostile input: descriptors, limits, signals, environment; sizes and bytes. Whatever the caller does,
+exit code 0 means that the message is in the queue, once and whole, and the queue goes on working."""
 
 import os
 import resource
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 
 import pytest
 
-from martlet import HOST, LIMIT, account, as_account, wait_until
+from martlet import HOST, LIMIT, as_account, wait_until
 
-MESSAGE = b"Subject: x\n\n" + b"a line of it\n" * 2000
-ENVELOPE = f"Fs@x.example\0Talice@{HOST}\0\0".encode()
-
-
-@pytest.fixture
-def server(home):
-    home.user("alice")
-    return home.start()
+TO = f"alice@{HOST}"
+MESSAGE = b"Subject: s\n\nbody\n"
 
 
-def pipe_of(data):
-    """The reading end of a pipe that holds `data`, which is less than a pipe takes."""
-    reader, writer = os.pipe()
-    os.write(writer, data)
-    os.close(writer)
-    return reader
-
-
-def queue(server, prepare=lambda: None, wait=True, environment=None, cwd="/", **options):
-    """Runs qmail-queue after `prepare`, which runs in the child as the account; its exit code, or the process."""
-    envelope = pipe_of(ENVELOPE)
-    try:
-        with tempfile.TemporaryFile() as message:
-            message.write(MESSAGE)
-            message.seek(0)
-            process = subprocess.Popen(
-                [server.programs / "qmail-queue"], stdin=message, stdout=envelope, stderr=subprocess.DEVNULL, preexec_fn=prepare, cwd=cwd,
-                env={"QMAILHOME": str(server.home), **(environment or {})}, **{**as_account(), **options})
-    finally:
-        os.close(envelope)
-    return process.wait(LIMIT) if wait else process
-
-
-def fill_descriptors():
-    """As many as there may be, all of them something else."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1024), hard))
-    while True:
-        try:
-            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
-        except OSError:
-            return
-
-
-def limit(name, value):
+def set_limit(name, value):
     return lambda: resource.setrlimit(name, (value, value))
+
+
+def close_standard():
+    for number in (0, 1, 2):
+        os.close(number)
+
+
+def fill_descriptors(limit=1024):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    # Closed at the start of the program: the one number that is left.
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in range(3, 1024):
+        if number != null:
+            os.dup2(null, number)
+
+
+def no_folder():
+    path = f"/tmp/martlet-gone-{os.getpid()}"
+    os.mkdir(path)
+    os.chdir(path)
+    os.rmdir(path)
+
+
+# What the caller does, and the exit codes of qmail-queue and qmail-inject.
+CALLERS = {
+    "closed 0-2": (close_standard, 54, 111),
+    # With none left the loader cannot start any program.
+    "one number left": (fill_descriptors, 0, 0),
+    "1021 descriptors more": (lambda: fill_descriptors(2048), 0, 0),
+    "4 descriptors": (set_limit(resource.RLIMIT_NOFILE, 4), 0, 0),
+    "no file may grow": (set_limit(resource.RLIMIT_FSIZE, 0), 0, 0),
+    "SIGALRM blocked and pending": (lambda: (signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]), os.kill(os.getpid(), signal.SIGALRM)), 0, 0),
+    "every signal ignored": (lambda: [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGPIPE, signal.SIGALRM, signal.SIGHUP, signal.SIGXFSZ)], 0, 0),
+    "umask 0777": (lambda: os.umask(0o777), 0, 0),
+    "no folder": (no_folder, 0, 0),
+}
+
+
+def start(home, name, arguments, envelope, prepare, environment=None):
+    """Runs a program after `prepare` in the child; its exit code."""
+    def be_caller():
+        if os.geteuid() == 0:
+            options = as_account()
+            # Limits and folders may need root; then it is the account.
+            prepare()
+            os.setgroups([])
+            os.setgid(options["group"])
+            os.setuid(options["user"])
+        else:
+            prepare()
+
+    return subprocess.run(
+        [home.programs / name, *arguments], stdin=message_file(), stdout=envelope, stderr=subprocess.DEVNULL, timeout=LIMIT, cwd="/",
+        env={"PATH": os.environ["PATH"], "QMAILHOME": str(home.home), **(environment or {})}, close_fds=False, preexec_fn=be_caller).returncode
+
+
+def message_file():
+    reader, writer = os.pipe()
+    os.write(writer, MESSAGE)
+    os.close(writer)
+    return os.fdopen(reader, "rb")
+
+
+def envelope_file(text=f"F\0T{TO}\0\0"):
+    reader, writer = os.pipe()
+    os.write(writer, text.encode())
+    os.close(writer)
+    return os.fdopen(reader, "rb")
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_hostile_callers(server, caller):
+    prepare, of_queue, of_inject = CALLERS[caller]
+    assert start(server, "qmail-queue", [], envelope_file(), prepare) == of_queue
+    assert start(server, "qmail-inject", [TO], subprocess.DEVNULL, prepare) == of_inject
+    expected = (of_queue == 0) + (of_inject == 0)
+    # One more, by an honest caller: the last to arrive.
+    assert server.inject("", TO, b"Subject: last\n\n") == 0
+    messages = server.wait_for_messages("alice", expected + 1)
+    assert len(messages) == expected + 1
+    assert sum(text.endswith(b"Subject: s\n\nbody\n") for text in messages) == expected
 
 
 def pending(*numbers):
@@ -70,124 +110,131 @@ def pending(*numbers):
     return prepare
 
 
-def ignore_all():
-    for number in set(range(1, signal.NSIG)) - {signal.SIGKILL, signal.SIGSTOP, 32, 33}:
-        signal.signal(number, signal.SIG_IGN)
-
-
 def timer():
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
 
 
-SURROUNDINGS = {
-    "all descriptors taken": fill_descriptors, "RLIMIT_NOFILE 3": limit(resource.RLIMIT_NOFILE, 3), "RLIMIT_NOFILE 4": limit(resource.RLIMIT_NOFILE, 4),
-    "RLIMIT_FSIZE 0": limit(resource.RLIMIT_FSIZE, 0), "RLIMIT_CPU 1": limit(resource.RLIMIT_CPU, 1), "RLIMIT_AS 8 MiB": limit(resource.RLIMIT_AS, 8 << 20),
-    "RLIMIT_STACK 64 KiB": limit(resource.RLIMIT_STACK, 64 << 10), "RLIMIT_NPROC 0": limit(resource.RLIMIT_NPROC, 0),
-    "RLIMIT_CORE": limit(resource.RLIMIT_CORE, resource.getrlimit(resource.RLIMIT_CORE)[1]),
-    "signals pending": pending(signal.SIGALRM, signal.SIGXFSZ, signal.SIGTERM, signal.SIGPIPE), "signals ignored": ignore_all, "a timer": timer,
-    "umask 777": lambda: os.umask(0o777), "0 closed": lambda: os.close(0), "1 closed": lambda: os.close(1), "2 closed": lambda: os.close(2),
-    "all closed": lambda: os.closerange(0, 3), "own session": os.setsid,
+# What may also end the program, before it begins or in the middle.
+DEADLY = {
+    "no descriptor may be opened": set_limit(resource.RLIMIT_NOFILE, 3), "8 MiB of address space": set_limit(resource.RLIMIT_AS, 8 << 20),
+    "64 KiB of stack": set_limit(resource.RLIMIT_STACK, 64 << 10), "a second of time": set_limit(resource.RLIMIT_CPU, 1),
+    "SIGTERM, SIGXFSZ and SIGPIPE pending": pending(signal.SIGTERM, signal.SIGXFSZ, signal.SIGPIPE), "a timer that rings": timer,
 }
 
 
-@pytest.mark.parametrize("prepare", SURROUNDINGS.values(), ids=SURROUNDINGS.keys())
-def test_whatever_surrounds_it_a_message_is_whole_or_refused(server, prepare):
-    code = queue(server, prepare)
-    # Killed by the caller's own limits, refused with a code of qmail-queue's, not to be run at all, or done.
-    assert code <= 0 or code in (51, 52, 53, 54, 61, 63, 91, 111, 127), code
-    assert queue(server) == 0
-    for message in server.wait_for_messages("alice", 2 if code == 0 else 1):
-        assert message.endswith(MESSAGE)
-    server.wait_for_log(rf"^end msg {2 if code == 0 else 1}$")
-    assert len(server.messages("alice")) == (2 if code == 0 else 1)
-
-
-@pytest.mark.parametrize("environment", [
-    {"X": "y" * 120_000, **{f"X{number}": "y" * 100_000 for number in range(9)}}, {"LD_LIBRARY_PATH": "/nonexistent", "MALLOC_CHECK_": "3"},
-    {"QMAILHOME": "/nonexistent"}, {"QMAILHOME": ""}, {"QMAILHOME": "x" * 5000}, {"PATH": ""}, {"TZ": "../../etc/passwd", "LC_ALL": "\xff"},
-], ids=lambda environment: ",".join(environment)[:30])
-def test_whatever_the_environment_says(server, environment):
-    code = queue(server, environment=environment)
-    home = environment.get("QMAILHOME", str(server.home))
-    assert code == (0 if home == str(server.home) else code) and code in (0, 61, 63)
-    assert queue(server) == 0
-    assert all(message.endswith(MESSAGE) for message in server.wait_for_messages("alice", 1))
-
-
-def test_a_folder_that_is_gone(server):
-    folder = tempfile.mkdtemp()
-    os.chmod(folder, 0o755)
-    if os.geteuid() == 0:
-        os.chown(folder, *account())
-    assert queue(server, lambda: os.rmdir(folder), cwd=folder) == 0
-    [message] = server.wait_for_messages("alice", 1)
-    assert message.endswith(MESSAGE)
-
-
-def test_a_client_that_stops_midway_holds_up_nobody(server):
-    """Stopped with half of its envelope read; then killed: nothing of it is left."""
-    reader, writer = os.pipe()
-    os.write(writer, ENVELOPE[:8])
-    process = subprocess.Popen(
-        [server.programs / "qmail-queue"], stdin=subprocess.DEVNULL, stdout=reader, env={"QMAILHOME": str(server.home)}, cwd="/", **as_account())
-    os.close(reader)
-    try:
-        time.sleep(0.2)
-        os.kill(process.pid, signal.SIGSTOP)
-        assert queue(server) == 0
-        server.wait_for_messages("alice", 1)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(writer)
-    assert queue(server) == 0
-    server.wait_for_messages("alice", 2)
-    assert b"messages in queue: 0\n" in wait_until(
-        lambda: (done := server.command("qmail-qstat").stdout).startswith(b"messages in queue: 0\n") and done, "the queue is not empty")
-
-
-GARBAGE = [
-    b"\xff" * 100_000, b"\0" * 100_000, os.urandom(100_000), b"\5\0\0\0\1\0\0\0\0" * 10_000, b"\1\0\0\0\xff" * 20_000, b"GET / HTTP/1.1\r\n\r\n" * 6000,
-    b"\xff\xff\xff\x7f\1" + b"x" * 100_000, b"",
-]
-
-
-@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
-def test_garbage_on_the_socket_costs_its_sender_the_connection(server, garbage):
-    """OpenSMTPD CVE-2025-62875: such bytes ended the server."""
-    pid = server.pid("queue")
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(LIMIT)
-        client.connect(str(server.home / "run/inject/socket"))
-        try:
-            client.sendall(garbage)
-            client.shutdown(socket.SHUT_WR)
-            # What comes is an end, after answers or without.
-            while client.recv(65536):
-                pass
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-    assert queue(server) == 0
-    server.wait_for_messages("alice", 1)
-    assert server.pid("queue") == pid
+@pytest.mark.parametrize("prepare", DEADLY.values(), ids=DEADLY.keys())
+def test_deadly_callers(server, prepare):
+    """Killed by what the caller set up, refused, or done: by the exit code one knows whether the message is there. One that is killed may have been taken."""
+    code = start(server, "qmail-queue", [], envelope_file(), prepare)
+    assert code <= 0 or code in (51, 53, 54, 61, 63, 127), code
+    assert server.inject("", TO, b"Subject: last\n\n") == 0
+    messages = wait_until(lambda: any(b"last" in m for m in server.messages("alice")) and server.messages("alice"), "the last does not arrive")
+    if code == 0:
+        messages = server.wait_for_messages("alice", 2)
+    assert all(m.endswith((MESSAGE, b"Subject: last\n\n")) for m in messages)
+    assert sum(m.endswith(MESSAGE) for m in messages) in ((1,) if code == 0 else (0,) if code > 0 else (0, 1))
 
 
 def test_five_hundred_idle_clients_leave_room(server):
-    clients = []
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(500)]
     try:
-        for _ in range(500):
-            client = socket.socket(socket.AF_UNIX)
-            clients.append(client)
+        for client in clients:
             client.connect(str(server.home / "run/inject/socket"))
-        assert queue(server) == 0
-        server.wait_for_messages("alice", 1)
+        assert server.inject("", TO, MESSAGE) == 0
+        assert len(server.wait_for_messages("alice", 1)) == 1
     finally:
         for client in clients:
             client.close()
 
 
-def test_the_caller_is_who_the_kernel_says(server):
-    assert queue(server, environment={"USER": "root", "LOGNAME": "root", "QMAILUSER": "root"}) == 0
-    [message] = server.wait_for_messages("alice", 1)
-    assert f" invoked by uid {account()[0]}); ".encode() in message.split(b"\n")[2]
+def test_an_environment_of_a_mebibyte(server):
+    environment = {f"V{number}": "x" * 100_000 for number in range(10)}
+    assert start(server, "qmail-queue", [], envelope_file(), lambda: None, environment) == 0
+    assert start(server, "qmail-inject", [TO], subprocess.DEVNULL, lambda: None, environment) == 0
+    assert len(server.wait_for_messages("alice", 2)) == 2
+
+
+def test_a_stopped_client_holds_up_nobody(server):
+    client = subprocess.Popen(
+        [server.programs / "qmail-inject", TO], stdin=subprocess.PIPE, env={"QMAILHOME": str(server.home)}, cwd="/", **as_account())
+    try:
+        # More than it keeps: it is connected, and stops in the middle.
+        client.stdin.write(b"Subject: stopped\n\n" + b"x" * 79 + b"\n" + b"y\n" * 300_000)
+        client.stdin.flush()
+        client.send_signal(signal.SIGSTOP)
+        assert server.inject("", TO, MESSAGE) == 0
+        assert len(server.wait_for_messages("alice", 1)) == 1
+        client.send_signal(signal.SIGCONT)
+        client.stdin.close()
+        assert client.wait(LIMIT) == 0
+    finally:
+        client.kill()
+        client.wait()
+    assert len(server.wait_for_messages("alice", 2)) == 2
+
+
+def test_garbage_on_the_socket(server):
+    for seed in range(8):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(LIMIT)
+            client.connect(str(server.home / "run/inject/socket"))
+            try:
+                client.sendall(bytes((seed * 31 + i * i // 7) % 256 for i in range(100_000)))
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+    assert server.inject("", TO, MESSAGE) == 0
+    assert len(server.wait_for_messages("alice", 1)) == 1
+
+
+# Hostile input of qmail-inject: arguments, input, exit code, and what it says.
+INPUTS = {
+    "over-long recipient": ([], b"To: " + b"a" * 1000 + b"@x\n\n", 100, b"qmail-inject: fatal: envelope address too long for qq (#5.1.3)\n"),
+    "over-long argument": (["a" * 1000 + "@x"], b"\n", 100, b"qmail-inject: fatal: envelope address too long for qq (#5.1.3)\n"),
+    "over-long sender": (["-f", "a" * 1000 + "@x", TO], b"\n", 100, b"qmail-inject: fatal: envelope address too long for qq (#5.1.3)\n"),
+    "header without end": ([TO], b"X: " + b"x" * (17 << 20), 100, b"qmail-inject: fatal: the header is longer than 16777216 bytes\n"),
+    "fields without end": ([TO], b"X: xxxxxxxxxxxxx\n" * (1 << 20), 100, b"qmail-inject: fatal: the header is longer than 16777216 bytes\n"),
+    "line end in a sender": (["-f", "a\nb@x", TO], b"\n", 100, b"qmail-inject: fatal: mail server permanently rejected message (#5.3.0)\n"),
+    "unfinished comment": ([TO], b"From: (((\n\n", 100, b"qmail-inject: fatal: unable to parse this line:\nFrom: (((\n"),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_hostile_input_is_refused_in_one_line(server, name):
+    arguments, text, code, said = INPUTS[name]
+    done = server.command("qmail-inject", *arguments, stdin=text)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("text", [
+    b"Subject: a\0b\nTo: " + TO.encode() + b"\0junk\n\nbody \0\n", b"To: " + TO.encode() + b"\n" + b"X-F: " + b"y" * 70 + b"\n" * 1 + b"Z: z\n" * 200_000 + b"\n",
+    b"To: " + b"(" * 100_000 + b")" * 100_000 + TO.encode() + b"\n\nb\n", b"Cc: " + b"@" * 1_000_000 + b"\nTo: " + TO.encode() + b"\n\nb\n",
+], ids=["NUL", "1 MiB of fields", "nested comments", "at signs"])
+def test_hostile_input_that_is_mail(server, text):
+    began = time.monotonic()
+    done = server.command("qmail-inject", "-f", "", "-H", TO, stdin=text)
+    assert done.returncode == 0, done.stderr
+    # No measurement: whatever is not linear takes minutes.
+    assert time.monotonic() - began < 10
+    assert server.wait_for_messages("alice", 1)
+
+
+def test_a_hundred_thousand_recipients(server):
+    """Held back by a concurrency of 0: what is asked for is that they are all in the queue."""
+    server.stop()
+    server.control("concurrencyremote", "0")
+    server.start()
+    text = b"To: " + b",\n ".join(b"user%06d@other.example" % number for number in range(100_000)) + b"\n\nb\n"
+    done = server.command("qmail-inject", stdin=text)
+    assert done.returncode == 0, done.stderr
+    listed = wait_until(lambda: (out := server.command("qmail-qread").stdout).count(b"\tremote\t") == 100_000 and out, "not all are listed")
+    assert listed.count(b"user099999@other.example") == 1
+
+
+def test_ten_mebibytes_of_header(server):
+    text = b"".join(b"X-Field-%d: %s\n" % (number, b"y" * 80) for number in range(105_000)) + b"\nbody\n"
+    assert len(text) > 9 << 20
+    done = server.command("qmail-inject", TO, stdin=text)
+    assert done.returncode == 0, done.stderr
+    message, = server.wait_for_messages("alice", 1)
+    assert message.endswith(text)
