@@ -1,6 +1,7 @@
 """Local delivery against what hardening.md 1.3 lists: shell, paths, links, modes and owners; `control/rcptprobe` and `control/timeoutlocal` in a
 whole system. The `qmail-local` program is the delivery worker's code, so what needs no queue is tested with it."""
 
+import fcntl
 import os
 import pathlib
 import re
@@ -308,6 +309,31 @@ def test_what_may_be_in_a_maildir(local, part, kind):
     make(kind, path, local.home / "Other" / part)
     assert local.deliver() == (111, "Temporary error on maildir delivery. (#4.3.0)\n")
     assert not any(any((local.home / "Other" / name).iterdir()) for name in ("tmp", "new"))
+
+
+def test_an_mbox_that_another_holds_is_waited_for(local):
+    box = local.write("box", "")
+    with open(box, "a") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with open(local.write("message", "Subject: x\n\nbody\n")) as message:
+            process = local.start(*local.arguments(default="./box"), stdin=message)
+        time.sleep(0.5)
+        assert process.poll() is None and box.read_text() == ""
+    output, _ = process.communicate(timeout=LIMIT)
+    assert (process.returncode, output) == (0, b"did 1+0+0\n") and box.read_text().startswith("From s@y.example ")
+
+
+def test_an_mbox_that_is_replaced_while_it_is_waited_for_is_found_again(local):
+    """A mail reader locks the mbox and puts another in its place: mail goes into that one, not into the file without a name."""
+    box = local.write("box", "old\n")
+    with open(box, "a") as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with open(local.write("message", "Subject: x\n\nbody\n")) as message:
+            process = local.start(*local.arguments(default="./box"), stdin=message)
+        time.sleep(0.3)
+        local.write("new", "new\n").rename(box)
+    output, _ = process.communicate(timeout=LIMIT)
+    assert (process.returncode, output) == (0, b"did 1+0+0\n") and box.read_text().startswith("new\nFrom s@y.example ")
 
 
 ERRORS = [
