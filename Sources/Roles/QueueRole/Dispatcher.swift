@@ -205,11 +205,7 @@ final class Dispatcher {
         opening[channel] += 1
         queue.handles.open(message) { [self] attachment in
             opening[channel] -= 1
-            if isStopping {
-                if attachment != nil { queue.handles.release(start.id) }
-                noLongerUnderWay(running)
-                return ended(start)
-            }
+            // While stopping too: ended without a delivery, its pass would put the next attempt off.
             announce(&running)
             guard let attachment else {
                 return reported(running, running.recipients.map { _ in DeliveryReport(.deferred, "The queue cannot read this message. (#4.3.0)\n") })
