@@ -28,16 +28,27 @@ import Testing
         #expect(((try? Identity.Request(frame)) != nil) == isGood)
     }
 
+    enum Reader {
+        case request, probe, toRoute
+
+        func takes(_ frame: Frame) -> Bool {
+            switch self {
+            case .request: (try? WorkerRequest(frame)) != nil
+            case .probe: (try? WorkerProbe(frame)) != nil
+            case .toRoute: (try? Identity.Request(frame)) != nil
+            }
+        }
+    }
+
     /// None that is cut short, and none with a byte more.
-    @Test(
-        arguments: [
-            (request.encode(), { (try? WorkerRequest($0)) != nil }), ([2, 9, 0, 0, 0, 1, 0, 0x2F, 0, 0, 0, 0], { (try? WorkerProbe($0)) != nil }),
-            ([1, 7, 0, 0, 0, 1, 0, 0x61], { (try? Identity.Request($0)) != nil }), ([2, 7, 0, 0, 0, 2], { (try? Identity.Request($0)) != nil }),
-        ] as [([UInt8], @Sendable (Frame) -> Bool)])
-    func onlyWholeFramesAreTaken(_ packet: [UInt8], _ isTaken: @Sendable (Frame) -> Bool) throws {
-        #expect(isTaken(try Self.frame(packet)))
+    @Test(arguments: [
+        (Reader.request, request.encode()), (.probe, [2, 9, 0, 0, 0, 1, 0, 0x2F, 0, 0, 0, 0]), (.toRoute, [1, 7, 0, 0, 0, 1, 0, 0x61]),
+        (.toRoute, [2, 7, 0, 0, 0, 2]),
+    ])
+    func onlyWholeFramesAreTaken(_ reader: Reader, _ packet: [UInt8]) throws {
+        #expect(reader.takes(try Self.frame(packet)))
         for cut in Array(1..<packet.count).map({ Array(packet[..<$0]) }) + [packet + [0]] {
-            #expect(!isTaken(try Self.frame(cut)))
+            #expect(!reader.takes(try Self.frame(cut)))
         }
     }
 }
