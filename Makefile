@@ -12,7 +12,7 @@ LSPAWN = $(PROGRAMS)/martlet-lspawn
 QMAILHOME ?= /var/qmail
 DESTDIR ?=
 
-.PHONY: build run test bench lint install packages torture
+.PHONY: build run test golden bench lint install packages torture
 
 build: packages $(ARCHIVES)
 	$(SWIFT_BUILD)
@@ -38,6 +38,12 @@ test: packages $(ARCHIVES)
 	$(SWIFT_BUILD) --build-tests
 	@$(MAKE) --no-print-directory $(LSPAWN)
 	@Tools/test $(PROGRAMS)
+
+# The recorded cases of the reference: Tests/Golden/README.md.
+DIR ?= Tests/Golden/qmail
+golden: build
+	@Tools/need python3
+	@Tests/Golden/run.py --bin $(PROGRAMS) $(DIR)
 
 bench: build
 	@Tools/need python3 postfix strace e2fsprogs

@@ -5,9 +5,7 @@ import PackageDescription
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error), .enableUpcomingFeature("InternalImportsByDefault")]
 
 /// A C shim: declarations in `include/`, no logic that Swift could hold.
-func shim(_ name: String, links: [LinkerSetting] = []) -> Target {
-    .target(name: name, path: "Sources/Ground/\(name)", linkerSettings: links)
-}
+func shim(_ name: String) -> Target { .target(name: name, path: "Sources/Ground/\(name)") }
 
 func module(_ floor: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, path: "Sources/\(floor)/\(name)", swiftSettings: strict)
@@ -45,7 +43,7 @@ let package = Package(
         // Ground: bytes and the operating system.
         shim("CBytes"),
         shim("CPosix"),
-        shim("CUnbound", links: [.linkedLibrary("unbound")]),
+        shim("CUnbound"),
         module("Ground", "Bytes", ["CBytes"]),
         module("Ground", "Posix", ["Bytes", "CPosix"]),
         module("Ground", "ControlFiles", ["Bytes", "Posix"]),
@@ -57,6 +55,7 @@ let package = Package(
         module("Formats", "Bounces", ["Addresses", "Bytes", "Dates"]),
         module("Formats", "MessageHeader", ["Addresses", "Bytes", "Dates"]),
         module("Formats", "ConnectionRules", ["Addresses", "Bytes"]),
+        module("Formats", "QmailQueueFormat", ["Bytes"]),
 
         // Protocols: pure machines and wire formats.
         module("Protocols", "Frames", ["Bytes", "Addresses"]),
@@ -70,27 +69,29 @@ let package = Package(
         module("Services", "FrameChannels", ["Bytes", "Frames", nio("NIOCore"), nio("NIOPosix")]),
         module("Services", "Injection", ["Addresses", "Boundaries", "Bytes", "CPosix", "Frames", "Posix"]),
         module("Services", "QueueAdministration", ["Boundaries", "Frames", "Posix"]),
-        module("Services", "Resolver", ["Addresses", "Bytes", "CUnbound", "Frames", "Posix"]),
+        module("Services", "SMTPReception", ["Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "SMTPServer"]),
+        module("Services", "Resolver", ["Addresses", "Bytes", "ControlFiles", "CUnbound", "Frames", "Posix"]),
         module("Services", "Routing", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
         module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "MailboxStorage", "Posix"]),
-        module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "SMTPClient"]),
+        module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
-        module("Services", "QueueStore", ["Addresses", "Bytes", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
+        module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
+        module("Services", "QmailImport", ["Addresses", "Bytes", "CDB", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "QmailQueueFormat", "QueueStore", "RemoteDelivery", "Routing", "Storage"]),
 
         // Roles.
         module("Roles", "RoleContext", ["Bytes", "CPosix", "Posix"]),
         module("Roles", "QueueRole", ["Addresses", "Boundaries", "Bounces", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Journal", "JournalFormat", "Posix", "QueueStore", "RoleContext", "Routing", "Schedule", "Storage"]),
         module("Roles", "RouteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
         module("Roles", "DNSRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "Resolver", "RoleContext"]),
-        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "CDB", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "RoleContext", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
+        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "RoleContext", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SMTPClient", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "QueueAdministration", "Routing"]),
-        module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QueueAdministration", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "QueueAdministration", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
+        module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("martlet", ["MartletCommands"], links: foundation),
         program("martletd", ["QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"]),
@@ -98,17 +99,18 @@ let package = Package(
         // Tests.
         .target(name: "TemporaryFolder", dependencies: ["Posix"], path: "Tests/TemporaryFolder", swiftSettings: strict),
         tests("GroundTests", ["Bytes", "CDB", "ControlFiles", "Posix", "TemporaryFolder"]),
-        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader"]),
+        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader", "QmailQueueFormat"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
-        tests("SMTPServerTests", ["Addresses", "Bytes", "CDB", "SMTPServer"]),
+        tests("SMTPServerTests", ["Addresses", "Bytes", "MessageHeader", "Routing", "SMTPClient", "SMTPServer"]),
         tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient"]),
         tests("ResolverTests", ["Addresses", "Bytes", "Frames", "Resolver"]),
-        tests("RemoteDeliveryTests", ["Addresses", "Bytes", "Frames", "RemoteDelivery", "SMTPClient"]),
+        tests("RemoteDeliveryTests", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "RemoteDelivery", "SMTPClient", "TemporaryFolder"]),
         tests("ScheduleTests", ["Addresses", "Schedule"]),
         .target(name: "SimulatedDisk", dependencies: ["Posix", "Storage"], path: "Tests/SimulatedDisk", swiftSettings: strict),
         tests("JournalTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "SimulatedDisk", "Storage"]),
         tests("QueueStoreTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "QueueStore", "SimulatedDisk", "Storage", "TemporaryFolder"]),
+        tests("QmailImportTests", ["Addresses", "Bytes", "Journal", "JournalFormat", "Posix", "QmailImport", "QueueStore", "SimulatedDisk", "Storage", "TemporaryFolder"]),
         tests("RoutingTests", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing", "TemporaryFolder"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix", "TemporaryFolder"]),
         tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "MessageHeader", "Posix", "QmailCommands"]),

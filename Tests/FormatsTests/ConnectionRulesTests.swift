@@ -86,12 +86,10 @@ import Testing
     }
 }
 
-/// The recorded cases of ucspi-tcp, where this checkout has them beside it.
+/// The recorded cases of ucspi-tcp.
 @Suite struct TcprulesGoldenTests {
-    static var cases: [[String: Any]] { goldenCases("tcprules.jsonl") }
-
     @Test func tcprules() throws {
-        for entry in Self.cases where entry["program"] as? String == "tcprules" {
+        for entry in try recordedCases("tcprules.jsonl") where entry["program"] as? String == "tcprules" {
             guard let input = entry["stdin"] as? String, let expect = entry["expect"] as? [String: Any] else { continue }
             let exit = expect["exit"] as? Int
             let parsed = try? ConnectionRules(Array(input.utf8))
@@ -108,7 +106,7 @@ import Testing
     }
 
     @Test func tcprulescheck() throws {
-        for entry in Self.cases where entry["program"] as? String == "tcprulescheck" {
+        for entry in try recordedCases("tcprules.jsonl") where entry["program"] as? String == "tcprulescheck" {
             guard let files = entry["files"] as? [String: String], let text = files["home/rules"], let environment = entry["env"] as? [String: String]
             else { continue }
             let origin = ConnectionOrigin(
@@ -153,9 +151,9 @@ import Testing
     }
 }
 
-/// The lines of a recorded file beside this repository; none when it is not there.
-private func goldenCases(_ name: String) -> [[String: Any]] {
-    let root = ProcessInfo.processInfo.environment["MARTLET_GOLDEN"] ?? "../shared/golden/qmail"
-    guard let text = try? String(contentsOfFile: "\(root)/\(name)", encoding: .utf8) else { return [] }
-    return text.split(separator: "\n").compactMap { try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }
+/// The lines of a file of recorded cases (Tests/Golden/README.md).
+private func recordedCases(_ name: String) throws -> [[String: Any]] {
+    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    let text = try String(contentsOf: tests.appendingPathComponent("Golden/qmail/\(name)"), encoding: .utf8)
+    return try text.split(separator: "\n").map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]) }
 }

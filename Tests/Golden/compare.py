@@ -46,7 +46,7 @@ class Comparison:
         for number, (old, new) in enumerate(zip(recorded, received), 1):
             label = "" if len(recorded) == 1 else f" {number}"
             for part in ("message", "envelope"):
-                self.text(f"{part}{label}", old and old[part], new and new[part])
+                self.text(f"{part}{label}", old[part] if old else None, new[part] if new else None)
 
     def files(self, recorded, found):
         """Changes of files: {path: change} as recorded, and as Box.changes gives them."""
@@ -61,7 +61,7 @@ class Comparison:
             self.note(f"{name}: unchanged when recorded, now {_kind(change)}:\n{_lines_shown(change)}")
 
     def _file(self, path, recorded, found):
-        if recorded is None or found is None or isinstance(recorded, dict) and "dir" in recorded:
+        if any(change is None or isinstance(change, dict) and "dir" in change for change in (recorded, found)):
             if recorded != found:
                 self.note(f"{path}: recorded as {_kind(recorded)}, now {_kind(found)}")
             return
@@ -101,7 +101,8 @@ def _kind(change):
     if change is None:
         return "removed"
     if isinstance(change, dict) and "mode" in change:
-        return "a new directory" if "dir" in change else "a new file" if len(change) > 1 else f"mode {change['mode']}"
+        name = "a new directory, " if "dir" in change else "a new file, " if len(change) > 1 else ""
+        return f"{name}mode {change['mode']}"
     return "changed"
 
 

@@ -8,9 +8,9 @@ import pathlib
 import sys
 
 import cases
+import lists
 import namespaces
 import report
-from lists import Lists
 from pool import Pool
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -20,6 +20,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default=ROOT / "Tests/Golden/qmail", help="folder with the cases, *.jsonl")
     parser.add_argument("--bin", default=ROOT / ".build/release", help="folder with the programs under test")
+    parser.add_argument("--lists", type=pathlib.Path, default=lists.PATH, help="file with the deliberate differences")
     parser.add_argument("--only", action="append", default=[], metavar="ID|PROGRAM|FILE", help="only these; may be given several times")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cases at a time")
     parser.add_argument("--json", action="store_true", help="one JSON object for each case instead of the report")
@@ -36,26 +37,30 @@ def chosen(every, only):
     return found
 
 
-def outcome(case, lists, pool):
+def outcome(case, deliberate, worker):
     """(class, differences) of one case: what a report counts."""
-    kind, entry = lists.find(case)
-    if kind == "not-applicable":
-        return kind, [entry["why"]]
-    answer = pool.judge(case)
+    entry = deliberate.find(case)
+    if entry and entry.kind == "not-applicable":
+        return entry.kind, [entry.why]
+    answer = worker.judge(case)
     verdict, differences = answer["verdict"], answer["differences"]
     if verdict in ("absent", "rootless"):
         return verdict, differences
-    if kind is None:
-        return ("recorded", []) if verdict == "same" else ("wrong", differences)
+    if verdict == "same" and entry and not entry.where:
+        return "wrong", [f"it is answered as recorded; its entry in differences.toml is stale: {entry.why}"]
     if verdict == "same":
-        return "wrong", [f"it is answered as recorded; the entry in differences.toml is stale: {entry['why']}"]
-    if "instead" not in entry:
-        return "different", [entry["why"]]
-    record = {**case.record, "expect": {**case.expect, **entry["instead"]}}
-    answer = pool.judge(cases.Case(case.file, record))
-    if answer["verdict"] == "same":
-        return "different", [entry["why"]]
-    return "wrong", ["it is answered neither as recorded nor as differences.toml says:", *answer["differences"]]
+        return "recorded", []
+    return judged_by(entry, case, worker) if entry else ("wrong", differences)
+
+
+def judged_by(entry, case, worker):
+    """A deliberate difference: as the entry says, if it says what Martlet answers instead."""
+    if entry.instead is not None:
+        record = {**case.record, "expect": {**case.expect, **entry.instead}}
+        answer = worker.judge(cases.Case(case.file, record))
+        if answer["verdict"] != "same":
+            return "wrong", ["it is answered neither as recorded nor as differences.toml says:", *answer["differences"]]
+    return "different", [entry.why]
 
 
 def main():
@@ -63,7 +68,7 @@ def main():
     every = cases.read(options.folder)
     if not every:
         raise SystemExit(f"golden: no cases in {options.folder}")
-    lists = Lists()
+    deliberate = lists.Lists(options.lists)
     selected = chosen(every, options.only)
     refusal = namespaces.are_allowed()
     if refusal:
@@ -72,13 +77,13 @@ def main():
     progress = report.Progress(len(selected), quiet=options.json)
     with Pool(pathlib.Path(options.bin).resolve(), min(options.jobs, len(selected))) as pool:
         results = []
-        for case, (kind, differences) in pool.map(lambda case, worker: outcome(case, lists, worker), selected):
+        for case, (kind, differences) in pool.map(lambda case, worker: outcome(case, deliberate, worker), selected):
             results.append((case, kind, differences))
             progress.step(kind == "wrong")
     progress.end()
     order = {case.name: number for number, case in enumerate(selected)}
     results.sort(key=lambda result: order[result[0].name])
-    unused = [] if options.only else lists.unused(every)
+    unused = [] if options.only else deliberate.unused(every)
     if options.json:
         for case, kind, differences in results:
             print(json.dumps({"file": case.file, "id": case.id, "program": case.program, "class": kind, "text": differences}, ensure_ascii=False))

@@ -214,10 +214,14 @@ def test_a_kept_connection_that_ends_costs_nothing(sender, idle):
     ("servfail.test", NO_HOST_NOW), ("refused.test", NO_HOST_NOW), ("cname-loop.test", NO_HOST_NOW), ("cname-chain-50.test", NO_HOST_NOW),
     ("mx-weird.test", NO_HOST_NOW), ("mx-short.test", NO_HOST_NOW), ("pointer-loop.test", NO_HOST_NOW), ("cut.test", NO_HOST_NOW),
     ("wrong-name.test", NO_HOST_NOW), ("wrong-type.test", NO_HOST_NOW), ("wrong-id.test", NO_HOST_NOW),
-    ("", "DSorry, address must include host name. (#5.1.3)\n"),
+    ("", "DSorry, I couldn't find any host named . (#5.1.2)\n"),
 ])
 def test_hosts(sender, host, report):
     assert sender.queue.deliver(host, ["r@" + host]) == [report]
+
+
+def test_an_address_without_host(sender):
+    assert sender.queue.deliver("", ["r"]) == ["DSorry, address must include host name. (#5.1.3)\n"]
 
 
 class NameClient:

@@ -78,7 +78,7 @@ private let best =
             ("h\u{1B}x", [:], [:], "failed Sorry, I couldn't find any host named h?x. (#5.1.2)/"),
             ("h", ["h": "-"], ["h": "-"], "failed Sorry, I couldn't find any host named h. (#5.1.2)/"),
             ("h", ["h": "-"], ["h": "127.0.0.1"], best),
-            ("", [:], [:], "failed Sorry, address must include host name. (#5.1.3)/"),
+            ("", [:], [:], "failed Sorry, I couldn't find any host named . (#5.1.2)/"),
             // The null MX, RFC 7505.
             ("h", ["h": "0"], [:], "failed Sorry, that host says that it takes no mail. (#5.1.10)/"),
             ("h", ["h": "0, 5 a"], ["a": "192.0.2.1"], "5 192.0.2.1"),

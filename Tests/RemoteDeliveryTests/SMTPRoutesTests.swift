@@ -71,33 +71,3 @@ private func relay(_ host: String, _ port: UInt16 = 25) -> SMTPRoutes.Route { .r
         #expect(AddressPolicy(own: Set(own)).judge(parsed) == verdict)
     }
 }
-
-@Suite struct AddressBackoffTests {
-    let address: IPAddress
-
-    init() throws { address = try #require(IPAddress([192, 0, 2, 1])) }
-
-    /// spec-qmail §9.3.
-    @Test func skipsAfterTwoIncidents() {
-        var backoff = AddressBackoff()
-        backoff.timedOut(address, now: 1000)
-        #expect(!backoff.skips(address, now: 1000, jitter: 0))
-        backoff.timedOut(address, now: 1119)
-        #expect(!backoff.skips(address, now: 1119, jitter: 0), "the same incident")
-        backoff.timedOut(address, now: 1120)
-        #expect(backoff.skips(address, now: 1120, jitter: 0))
-        #expect(backoff.skips(address, now: 1120 + 3839, jitter: 32))
-        #expect(!backoff.skips(address, now: 1120 + 3840, jitter: 32))
-        #expect(backoff.skips(address, now: 1120 + 5823, jitter: 31))
-        backoff.answered(address)
-        #expect(!backoff.skips(address, now: 1120, jitter: 0))
-    }
-
-    @Test func remembersSixtyFour() {
-        var backoff = AddressBackoff()
-        let many = (0..<100).compactMap { IPAddress([10, 0, 0, UInt8($0)]) }
-        for time in [UInt64(1000), 2000] { for address in many[..<64] { backoff.timedOut(address, now: time) } }
-        backoff.timedOut(many[64], now: 5000)
-        #expect(many[..<65].filter { backoff.skips($0, now: 2100, jitter: 0) }.count == 63)
-    }
-}

@@ -37,7 +37,8 @@ struct Dialogue {
                 guard !content.isEmpty else { return log.append("=read") }
                 let piece = content.removeFirst()
                 take(session.contentRead(piece, isLast: content.isEmpty))
-            case .finish(let reports): log += reports.map { "r:\($0.class)|\(String(decoding: $0.text, as: UTF8.self).replacing("\n", with: "/"))" }
+            case .finish(let report):
+                log += report.combined.map { "r:\($0.class)|\(String(decoding: $0.text, as: UTF8.self).replacing("\n", with: "/"))" }
             case .giveBack: log.append("=giveBack")
             case .idle: log.append("=idle")
             case .close: log.append("=close")
@@ -257,8 +258,8 @@ private let everything = "250-hi\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITM
         for reply in ["220 x\r\n", plain, plain, plain, "354 go\r\n"] { _ = session.received(reply.utf8) }
         #expect(session.contentRead(Array("a".utf8)[...], isLast: false) == [.restartDeadline, .send(Array("a".utf8)), .readContent])
         let actions = session.received(line.utf8)
-        guard case .finish(let reports) = actions.dropFirst().first, let text = reports.first?.text else { return #expect(Bool(false)) }
-        #expect("r:\(reports[0].class)|\(String(decoding: text, as: UTF8.self).replacing("\n", with: "/"))" == report)
+        guard case .finish(let ended) = actions.dropFirst().first, let found = ended.combined.first else { return #expect(Bool(false)) }
+        #expect("r:\(found.class)|\(String(decoding: found.text, as: UTF8.self).replacing("\n", with: "/"))" == report)
         #expect(actions.last == .close)
         #expect(session.contentRead(Array("b\n".utf8)[...], isLast: true) == [])
     }

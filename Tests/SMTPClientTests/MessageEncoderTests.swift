@@ -1,8 +1,8 @@
 import SMTPClient
 import Testing
 
-private func encoded(_ pieces: [[UInt8]], _ form: MessageEncoder.Form = .data) -> [UInt8] {
-    var encoder = MessageEncoder(form)
+private func encoded(_ pieces: [[UInt8]], _ form: MessageEncoder.Form = .data, _ strayCR: MessageEncoder.StrayCR = .space) -> [UInt8] {
+    var encoder = MessageEncoder(form, strayCR: strayCR)
     var output: [UInt8] = []
     for piece in pieces { encoder.encode(piece[...], into: &output) }
     encoder.finish(into: &output)
@@ -30,6 +30,15 @@ private func encoded(_ pieces: [[UInt8]], _ form: MessageEncoder.Form = .data) -
         #expect(encoded([Array(content.utf8)], .chunk) == Array(chunk.utf8))
     }
 
+    /// qmail-remote's way (spec-qmail §14.2), but never an undoubled dot nor a bare CR.
+    @Test(arguments: [
+        ("lone\rcr\n", "lone\r\ncr\r\n.\r\n"), ("a\r", "a\r\n.\r\n"), ("x\r\r\ny\n", "x\r\n\r\ny\r\n.\r\n"),
+        ("\r.\rz\n", "\r\n..\r\nz\r\n.\r\n"), ("a\r\nb\r\n", "a\r\nb\r\n.\r\n"),
+    ])
+    func strayCRAsALineEnd(_ content: String, _ output: String) {
+        #expect(encoded([Array(content.utf8)], .data, .lineEnd) == Array(output.utf8))
+    }
+
     @Test func cutsDoNotMatter() {
         let content = Array("a\r\n.b\r.\n..\r\r\n\n.\r\nlonger text than a word\r\n.and more".utf8)
         for form in [MessageEncoder.Form.data, .chunk] {
@@ -45,7 +54,8 @@ private func encoded(_ pieces: [[UInt8]], _ form: MessageEncoder.Form = .data) -
     }
 
     /// hardening.md "SMG-out": no receiver, however lenient, finds the end of a message anywhere but at its end.
-    @Test func everyShortContentIsOneMessageToEveryReceiver() {
+    @Test(arguments: [MessageEncoder.StrayCR.space, .lineEnd])
+    func everyShortContentIsOneMessageToEveryReceiver(_ strayCR: MessageEncoder.StrayCR) {
         let alphabet: [UInt8] = [0x0D, 0x0A, 0x2E, 0x00, 0x61]
         var wrong: [[UInt8]] = []
         var checked = 0
@@ -54,7 +64,7 @@ private func encoded(_ pieces: [[UInt8]], _ form: MessageEncoder.Form = .data) -
             repeat {
                 let content = digits.map { alphabet[$0] }
                 checked += 1
-                if !isSafe(content) { wrong.append(content) }
+                if !isSafe(content, strayCR) { wrong.append(content) }
             } while advance(&digits, base: alphabet.count)
         }
         #expect(checked == 488_281)
@@ -70,10 +80,10 @@ private func encoded(_ pieces: [[UInt8]], _ form: MessageEncoder.Form = .data) -
         return false
     }
 
-    private func isSafe(_ content: [UInt8]) -> Bool {
+    private func isSafe(_ content: [UInt8], _ strayCR: MessageEncoder.StrayCR) -> Bool {
         guard !ContentSummary(content).hasNUL else { return content.contains(0) }
-        let output = encoded([content])
-        let lines = encoded([content], .chunk)
+        let output = encoded([content], .data, strayCR)
+        let lines = encoded([content], .chunk, strayCR)
         guard !content.contains(0), holdsOnlyCRLF(output), holdsOnlyCRLF(lines) else { return false }
         return Receiver.allCases.allSatisfy { $0.messages(in: output) == [output.count] } && unstuffed(output) == lines
     }

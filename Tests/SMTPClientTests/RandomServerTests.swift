@@ -98,7 +98,8 @@ private struct Trial {
             case .readContent:
                 if !isUnderWay || wantsContent { broken = "content of nothing wanted" }
                 wantsContent = true
-            case .finish(let reports):
+            case .finish(let report):
+                let reports = report.combined
                 if !isUnderWay || reports.count != recipients { broken = "\(reports.count) reports for \(recipients)" }
                 if reports.contains(where: { $0.text.last != 0x0A }) { broken = "a text without line end" }
                 delivered += reports.count { $0.class == .delivered }

@@ -10,6 +10,13 @@ package struct IPAddress: Hashable, Sendable {
         self.bytes = Array(bytes)
     }
 
+    /// An IPv4 client of an IPv6 socket (`::ffff:192.0.2.1`) is an IPv4 client.
+    package init?(unmapped bytes: some Collection<UInt8>) {
+        let all = Array(bytes)
+        let isMapped = all.count == 16 && all[..<10].allSatisfy { $0 == 0 } && all[10] == 0xFF && all[11] == 0xFF
+        self.init(isMapped ? Array(all[12...]) : all)
+    }
+
     package var isV6: Bool { bytes.count == 16 }
 
     /// `d.d.d.d`, each 0…255 in at most three digits. Nil for anything else.

@@ -45,11 +45,12 @@ package struct PackedRecipients: Equatable, Sendable {
 
     package static func == (a: PackedRecipients, b: PackedRecipients) -> Bool { a.bytes == b.bytes }
 
-    package mutating func append(_ address: some Collection<UInt8>, channel: Channel) {
-        bytes.append(channel.rawValue)
+    package mutating func append(_ address: some Collection<UInt8>, channel: Channel, state: State = .pending) {
+        bytes.append(channel.rawValue | state.rawValue << 1)
         bytes.append(counted: address)
         count += 1
-        addPending(channel, 1)
+        if state == .pending { addPending(channel, 1) }
+        if state == .failed { failedCount += 1 }
     }
 
     package func pendingCount(_ channel: Channel) -> Int { channel == .local ? pending.local : pending.remote }
@@ -109,11 +110,29 @@ package struct PackedRecipients: Equatable, Sendable {
 }
 
 extension PackedRecipients {
-    /// Packs routed recipients, grouped by channel and by host as first met; within a host the order is kept.
+    /// A recipient with its channel and what became of it.
+    package struct Routed: Sendable {
+        package var address: [UInt8]
+        package var channel: Channel
+        package var state: State
+
+        package init(address: [UInt8], channel: Channel, state: State = .pending) {
+            self.address = address
+            self.channel = channel
+            self.state = state
+        }
+    }
+
+    /// Packs new recipients, all pending.
     package init(grouping recipients: [(address: [UInt8], channel: Channel)]) {
+        self.init(grouping: recipients.map { Routed(address: $0.address, channel: $0.channel) })
+    }
+
+    /// Packs routed recipients, grouped by channel and by host as first met; within a host the order is kept.
+    package init(grouping recipients: [Routed]) {
         self.init()
         guard recipients.count > 1 else {
-            for recipient in recipients { append(recipient.address, channel: recipient.channel) }
+            for recipient in recipients { append(recipient) }
             return
         }
         var groupOfHost: [[UInt8]: Int] = [:]
@@ -133,9 +152,11 @@ extension PackedRecipients {
             }
         }
         bytes.reserveCapacity(recipients.reduce(0) { $0 + $1.address.count + Self.headBytes })
-        for index in local { append(recipients[index].address, channel: .local) }
-        for group in groups { for index in group { append(recipients[index].address, channel: .remote) } }
+        for index in local { append(recipients[index]) }
+        for group in groups { for index in group { append(recipients[index]) } }
     }
+
+    private mutating func append(_ recipient: Routed) { append(recipient.address, channel: recipient.channel, state: recipient.state) }
 
     /// The domain after the last `@`, in lower case: two recipients of one host can go in one transaction.
     package static func host(of address: ArraySlice<UInt8>) -> [UInt8] {

@@ -32,18 +32,11 @@ struct ActiveTransaction {
         case broken
     }
 
-    private enum Recipient: Equatable {
-        case open
-        case accepted
-        case refused(RecipientReport)
-        /// Never offered to the server.
-        case excluded(RecipientReport)
-    }
-
+    private let profile: Profile
     private let mail: MailTransaction
     private let extensions: ServerExtensions
     private let texts: DialogueTexts
-    private var recipients: [Recipient]
+    private var recipients: [TransactionReport.Answer]
     private var steps: [Step] = []
     private var nextStep = 0
     /// The index from which recipients are still to be offered, when commands go one by one.
@@ -61,15 +54,16 @@ struct ActiveTransaction {
     private var pipelines: Bool { extensions.contains(.pipelining) }
     private var chunks: Bool { extensions.contains(.chunking) }
 
-    init(_ mail: MailTransaction, extensions: ServerExtensions, texts: DialogueTexts) {
+    init(_ profile: Profile, _ mail: MailTransaction, extensions: ServerExtensions, texts: DialogueTexts) {
+        self.profile = profile
         self.mail = mail
         self.extensions = extensions
         self.texts = texts
-        encoder = MessageEncoder(extensions.contains(.chunking) ? .chunk : .data)
+        encoder = MessageEncoder(extensions.contains(.chunking) ? .chunk : .data, strayCR: profile.strayCR)
         let utf8 = extensions.contains(.smtpUTF8)
         recipients = mail.recipients.map { recipient in
             if !utf8, !recipient.isASCII || !mail.sender.isASCII { return .excluded(texts.noInternationalAddresses) }
-            return MailTransaction.canTravel(recipient) ? .open : .excluded(DialogueTexts.cannotTransferRecipient)
+            return MailTransaction.canTravel(recipient) ? .none : .excluded(DialogueTexts.cannotTransferRecipient)
         }
     }
 
@@ -86,7 +80,7 @@ struct ActiveTransaction {
 
     /// The first commands: all of the envelope where the server pipelines (RFC 2920 §3.1), else MAIL.
     mutating func start() -> Result {
-        guard let first = recipients.firstIndex(of: .open) else { return .ended(.clean) }
+        guard let first = recipients.firstIndex(of: .none) else { return giveUp() }
         var output = mailCommand
         steps.append(.mail)
         unoffered = first
@@ -108,7 +102,7 @@ struct ActiveTransaction {
     }
 
     private mutating func offerNextRecipient(in output: inout [UInt8]) -> Bool {
-        while unoffered < recipients.count, recipients[unoffered] != .open { unoffered += 1 }
+        while unoffered < recipients.count, recipients[unoffered] != .none { unoffered += 1 }
         guard unoffered < recipients.count else { return false }
         output.append("RCPT TO:<")
         output += mail.recipients[unoffered].quoted
@@ -129,28 +123,30 @@ struct ActiveTransaction {
         guard nextStep < steps.count else { return interrupted(by: reply) }
         let step = steps[nextStep]
         nextStep += 1
-        if !reply.closesConnection { wasAnswered = true }
-        guard reply.class != (step == .data ? .success : .intermediate) else { return .ended(.broken) }
+        if !profile.closesConnection(reply) { wasAnswered = true }
+        let verdict = profile.verdict(reply, expecting: step == .data ? .intermediate : .success)
+        guard verdict != .nonsense else { return .ended(.broken) }
+        let isYes = verdict == .yes
         let result =
             switch step {
-            case .mail: answeredMail(reply)
-            case .recipient(let index): answeredRecipient(index, reply)
-            case .data: answeredData(reply)
-            case .chunk(let isLast): answeredContent(reply, isLast: isLast)
-            case .end: answeredContent(reply, isLast: true)
+            case .mail: answeredMail(reply, isYes)
+            case .recipient(let index): answeredRecipient(index, reply, isYes)
+            case .data: answeredData(reply, isYes)
+            case .chunk(let isLast): answeredContent(reply, isYes, isLast: isLast)
+            case .end: answeredContent(reply, isYes, isLast: true)
             }
         // 421 may come in answer to anything. What it did not settle the closed connection leaves open.
-        return reply.closesConnection ? .ended(.broken) : result
+        return profile.closesConnection(reply) ? .ended(.broken) : result
     }
 
-    private mutating func answeredMail(_ reply: Reply) -> Result {
-        mailAccepted = reply.class == .success
+    private mutating func answeredMail(_ reply: Reply, _ isYes: Bool) -> Result {
+        mailAccepted = isYes
         if !mailAccepted { verdict = texts.connected(but: "sender was rejected", reply, reply.class.report) }
         return afterEnvelopeReply()
     }
 
-    private mutating func answeredRecipient(_ index: Int, _ reply: Reply) -> Result {
-        if mailAccepted { recipients[index] = reply.class == .success ? .accepted : .refused(texts.doesNotLikeRecipient(reply)) }
+    private mutating func answeredRecipient(_ index: Int, _ reply: Reply, _ isYes: Bool) -> Result {
+        if mailAccepted { recipients[index] = isYes ? .accepted : .refused(texts.doesNotLikeRecipient(reply)) }
         return afterEnvelopeReply()
     }
 
@@ -172,24 +168,24 @@ struct ActiveTransaction {
         return .ended(mailAccepted ? .needsReset : .clean)
     }
 
-    private mutating func answeredData(_ reply: Reply) -> Result {
+    private mutating func answeredData(_ reply: Reply, _ isYes: Bool) -> Result {
         guard hasAccepted else {
-            guard reply.class == .intermediate else { return giveUp() }
+            guard isYes else { return giveUp() }
             // DATA was sent ahead of the refusals; RFC 2920 §3.1 has the client end the empty message.
             if verdict == nil { verdict = texts.givingUp }
             steps.append(.end)
             return .send(Array(".\r\n".utf8))
         }
-        guard reply.class == .intermediate else {
+        guard isYes else {
             verdict = texts.failedOnData(reply)
             return .ended(.needsReset)
         }
         return askForContent()
     }
 
-    private mutating func answeredContent(_ reply: Reply, isLast: Bool) -> Result {
+    private mutating func answeredContent(_ reply: Reply, _ isYes: Bool, isLast: Bool) -> Result {
         guard hasAccepted else { return .ended(.clean) }
-        guard reply.class == .success else {
+        guard isYes else {
             verdict = texts.failedAfterMessage(reply)
             return .ended(isLast ? .clean : .broken)
         }
@@ -209,6 +205,10 @@ struct ActiveTransaction {
     // MARK: Content
 
     private mutating func askForContent() -> Result {
+        guard profile.completesLastLine || !mail.content.endsWithinLine else {
+            verdict = DialogueTexts.partialFinalLine
+            return .ended(.broken)
+        }
         wantsContent = true
         return .readContent
     }
@@ -231,17 +231,8 @@ struct ActiveTransaction {
         return (output, wantsContent)
     }
 
-    // MARK: Reports
+    // MARK: The end
 
-    /// One report for each recipient, in order. `otherwise` is for what no reply has settled.
-    func reports(otherwise: RecipientReport) -> [RecipientReport] {
-        let message = verdict ?? otherwise
-        return recipients.map { recipient in
-            switch recipient {
-            case .open, .accepted: message
-            case .refused(let report): report.followed(by: message)
-            case .excluded(let report): report
-            }
-        }
-    }
+    /// `otherwise` is for what no reply has settled.
+    func report(otherwise: RecipientReport) -> TransactionReport { TransactionReport(recipients, verdict ?? otherwise) }
 }

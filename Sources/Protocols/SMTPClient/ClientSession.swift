@@ -3,7 +3,7 @@ private import Bytes
 /// The client's side of one SMTP connection: past events in, actions out; it does no I/O and reads no clock.
 ///
 /// ```
-/// greeting → EHLO (→ HELO) → idle ⇄ transaction (→ RSET → idle) … → closed
+/// greeting → EHLO (→ HELO), or HELO alone → idle ⇄ transaction (→ RSET → idle) … → closed
 /// ```
 /// A transaction may be begun as soon as the connection stands; it waits for the greeting by itself. It ends in exactly one of
 /// ``Action/finish(_:)`` and ``Action/giveBack``. Texts and their classes are qmail-remote's (spec-qmail §14.2).
@@ -17,8 +17,8 @@ package struct ClientSession {
         case restartDeadline
         /// Call ``contentRead(_:isLast:)`` with the next piece when the connection can take it.
         case readContent
-        /// The transaction has ended: one report for each recipient, in order.
-        case finish([RecipientReport])
+        /// The transaction has ended.
+        case finish(TransactionReport)
         /// The server had given the connection up before it heard of this transaction: it belongs on another connection.
         case giveBack
         /// ``begin(_:)`` may be called (again).
@@ -40,6 +40,7 @@ package struct ClientSession {
         case closed
     }
 
+    private let profile: Profile
     private let texts: DialogueTexts
     private let heloHost: [UInt8]
     private var phase = Phase.greeting
@@ -53,7 +54,8 @@ package struct ClientSession {
     /// - Parameters:
     ///   - peer: the server's address, for texts.
     ///   - heloHost: our name (`control/helohost`).
-    package init(peer: String, heloHost: [UInt8], limits: ReplyParser.Limits = ReplyParser.Limits()) {
+    package init(_ profile: Profile = .modern, peer: String, heloHost: [UInt8], limits: ReplyParser.Limits = ReplyParser.Limits()) {
+        self.profile = profile
         texts = DialogueTexts(peer: peer)
         self.heloHost = heloHost
         parser = ReplyParser(limits: limits)
@@ -62,10 +64,10 @@ package struct ClientSession {
     // MARK: Events
 
     package mutating func begin(_ mail: MailTransaction) -> [Action] {
-        if let impossibility = mail.impossibility { return [.finish(mail.recipients.map { _ in impossibility })] + becomeIdleAgain() }
+        if let impossibility = mail.impossibility { return [.finish(mail.report(impossibility))] + becomeIdleAgain() }
         switch phase {
         case .idle: return start(mail)
-        case .closed: return served > 0 ? [.giveBack] : [.finish(mail.recipients.map { _ in texts.connectionDied(possibleDuplicate: false) })]
+        case .closed: return served > 0 ? [.giveBack] : [.finish(mail.report(texts.connectionDied(possibleDuplicate: false)))]
         case .greeting, .ehlo, .helo, .resetting, .transaction:
             pending = mail
             return []
@@ -147,8 +149,8 @@ package struct ClientSession {
 
     private mutating func greeted(_ reply: Reply) -> [Action] {
         guard reply.code == 220 else { return refuse(texts.connected(but: "greeting failed", reply, .deferred)) }
-        phase = .ehlo
-        return [.send(Array("EHLO ".utf8) + heloHost + [ASCII.cr, ASCII.lf])]
+        phase = profile.usesExtensions ? .ehlo : .helo
+        return [hello(profile.usesExtensions ? "EHLO " : "HELO ")]
     }
 
     /// RFC 5321 §4.1.1.1: a server that does not know EHLO is greeted again with HELO.
@@ -159,11 +161,13 @@ package struct ClientSession {
             return ready()
         case .permanentFailure:
             phase = .helo
-            return [.send(Array("HELO ".utf8) + heloHost + [ASCII.cr, ASCII.lf])]
+            return [hello("HELO ")]
         case .intermediate: return die()
         case .temporaryFailure: return refuse(texts.connected(but: "my name was rejected", reply, .deferred))
         }
     }
+
+    private func hello(_ verb: String) -> Action { .send(Array(verb.utf8) + heloHost + [ASCII.cr, ASCII.lf]) }
 
     /// The server does not want us.
     private mutating func refuse(_ report: RecipientReport) -> [Action] {
@@ -181,7 +185,7 @@ package struct ClientSession {
     // MARK: Transactions
 
     private mutating func start(_ mail: MailTransaction) -> [Action] {
-        var transaction = ActiveTransaction(mail, extensions: extensions, texts: texts)
+        var transaction = ActiveTransaction(profile, mail, extensions: extensions, texts: texts)
         let result = transaction.start()
         phase = .transaction(transaction)
         return [.restartDeadline] + perform(result, in: transaction)
@@ -198,8 +202,12 @@ package struct ClientSession {
     }
 
     private mutating func end(_ transaction: ActiveTransaction, _ ending: ActiveTransaction.Ending) -> [Action] {
-        let finish = Action.finish(transaction.reports(otherwise: texts.connectionDied(possibleDuplicate: transaction.sentAll)))
+        let finish = Action.finish(transaction.report(otherwise: texts.connectionDied(possibleDuplicate: transaction.sentAll)))
         served += 1
+        if profile.isOneShot, ending != .broken {
+            phase = .closed
+            return [finish, .send(Array("QUIT\r\n".utf8)), .close]
+        }
         switch ending {
         case .clean: return [finish] + ready()
         case .needsReset:
@@ -224,7 +232,7 @@ package struct ClientSession {
         case .transaction(let transaction):
             if report == nil, isStale(transaction) { return [.giveBack, .close] }
             let otherwise = report ?? texts.connectionDied(possibleDuplicate: transaction.sentAll)
-            return [.finish(transaction.reports(otherwise: otherwise))] + finishPending(otherwise) + [.close]
+            return [.finish(transaction.report(otherwise: otherwise))] + finishPending(otherwise) + [.close]
         case .greeting, .ehlo, .helo, .idle, .resetting:
             return finishPending(report ?? texts.connectionDied(possibleDuplicate: false)) + [.close]
         }
@@ -236,6 +244,6 @@ package struct ClientSession {
     private mutating func finishPending(_ report: RecipientReport) -> [Action] {
         guard let mail = pending else { return [] }
         pending = nil
-        return served > 0 ? [.giveBack] : [.finish(mail.recipients.map { _ in report })]
+        return served > 0 ? [.giveBack] : [.finish(mail.report(report))]
     }
 }

@@ -10,6 +10,9 @@ package struct ContentSummary: Equatable, Sendable {
     /// SMTP cannot carry NUL (RFC 5321 §4.5.2, RFC 5322 §3.5): such a message fails.
     package private(set) var hasNUL = false
 
+    /// It does not end with LF; a CR at the very end is taken for one, as in qmail.
+    package private(set) var endsWithinLine = false
+
     package init() {}
 
     package init(_ content: some Collection<UInt8>) { add(Array(content)[...]) }
@@ -39,6 +42,7 @@ package struct ContentSummary: Equatable, Sendable {
             position += 1
         }
         byteCount += bytes.count
+        if let last = bytes.last { endsWithinLine = last != lf && last != ASCII.cr }
         lineFeedCount += feeds
         isEightBit = isEightBit || seen & ByteScan.highBits != 0
         hasNUL = hasNUL || nuls != 0

@@ -26,6 +26,7 @@ struct DialogueTexts {
     }
 
     static let unableToReadMessage = RecipientReport(.deferred, "Unable to read message. (#4.3.0)\n")
+    static let partialFinalLine = RecipientReport(.failed, "SMTP cannot transfer messages with partial final lines. (#5.6.2)\n")
     static let cannotTransferNUL = RecipientReport(.failed, "SMTP cannot transfer messages with NUL bytes. (#5.6.1)\n")
     static let cannotTransferSender = RecipientReport(.failed, "SMTP cannot transfer the sender's address. (#5.1.7)\n")
     static let cannotTransferRecipient = RecipientReport(.failed, "SMTP cannot transfer this address. (#5.1.3)\n")

@@ -3,7 +3,8 @@ private import Bytes
 /// Turns stored content (LF line ends, any bytes) into what SMTP carries: every line ends in CR LF, and no CR or LF leaves in any other place
 /// (hardening.md "SMG-out").
 ///
-/// - LF, and CR LF, go out as CR LF; a CR that is not before LF goes out as a space, so no receiver can see a line end where another sees none.
+/// - LF, and CR LF, go out as CR LF; a CR that is not before LF goes out as a space, or as a line end where the profile is qmail's, so no
+///   receiver can see a line end where another sees none.
 /// - Dots are doubled by the state of the *output* line, never of the input's.
 /// - A last line without LF is completed.
 ///
@@ -16,13 +17,23 @@ package struct MessageEncoder {
         case chunk
     }
 
+    package enum StrayCR: Sendable {
+        case space
+        /// As notqmail's qmail-remote does (spec-qmail §14.2), but with the dot that begins the new line doubled as any other.
+        case lineEnd
+    }
+
     private let form: Form
+    private let strayCR: StrayCR
     /// The next byte begins a line of the output.
     private var atLineStart = true
     /// The last byte of the input so far was a CR, whose meaning the next byte decides.
     private var holdsCR = false
 
-    package init(_ form: Form) { self.form = form }
+    package init(_ form: Form, strayCR: StrayCR = .space) {
+        self.form = form
+        self.strayCR = strayCR
+    }
 
     /// Appends what `piece` becomes.
     package mutating func encode(_ piece: ArraySlice<UInt8>, into output: inout [UInt8]) {
@@ -64,6 +75,7 @@ package struct MessageEncoder {
     }
 
     private mutating func appendStrayCR(to output: inout [UInt8]) {
+        if strayCR == .lineEnd { return endLine(in: &output) }
         output.append(ASCII.space)
         holdsCR = false
         atLineStart = false

@@ -1,6 +1,6 @@
 /// A server's answer, all its lines (RFC 5321 §4.2).
 package struct Reply: Equatable, Sendable {
-    /// 200…599.
+    /// 200…599; any three digits where ``Profile`` is qmail's.
     package var code: Int
     /// The lines with their codes, each ended by LF, as a report quotes them: CR removed, other control bytes shown as `?`
     /// (spec-qmail §14.2 does so with NUL), cut at ``ReplyParser/Limits/kept``.

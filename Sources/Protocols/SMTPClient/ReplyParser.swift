@@ -10,7 +10,18 @@ package struct ReplyParser {
         package var kept = 5000
         /// Bytes of one reply, however many lines.
         package var reply = 64 * 1024
+        /// Codes that a reply may have.
+        package var codes: ClosedRange<UInt64> = 200...599
         package init() {}
+
+        /// qmail-remote has none; these bound memory.
+        package static var classic: Limits {
+            var limits = Limits()
+            limits.line = 1 << 16
+            limits.reply = 1 << 20
+            limits.codes = 0...999
+            return limits
+        }
     }
 
     /// No reply as RFC 5321 §4.2 has it: the connection cannot be used further.
@@ -71,7 +82,7 @@ package struct ReplyParser {
     /// `Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF`. The first line's code counts, as in qmail.
     /// - Returns: whether this was the last line.
     private mutating func take(_ line: ArraySlice<UInt8>) throws(Malformed) -> Bool {
-        guard let number = parseDecimal(line.prefix(3)), line.count >= 3, (200...599).contains(number) else { throw Malformed() }
+        guard let number = parseDecimal(line.prefix(3)), line.count >= 3, limits.codes.contains(number) else { throw Malformed() }
         if code == nil { code = Int(number) }
         keep(line)
         return line.dropFirst(3).first != ASCII.hyphen

@@ -11,7 +11,9 @@ extension Session {
         case .rcpt: recipient(command.argument)
         case .data: data(moment)
         case .bdat where profile.has(.chunking): chunk(command.argument, moment)
-        case .quit: close(with: Reply(221, "2.0.0", lines: [policy.greeting]))
+        case .quit:
+            hasQuit = true
+            close(with: Reply(221, "2.0.0", lines: [policy.greeting]))
         case .helo: hello(command.argument, Reply(250, nil, lines: [policy.greeting]))
         case .ehlo: hello(command.argument, Reply(250, nil, lines: [policy.greeting] + extensionLines))
         case .rset:

@@ -1,8 +1,6 @@
 private import Boundaries
-private import Bytes
 private import ControlFiles
 private import Frames
-private import Glibc
 internal import Posix
 private import Resolver
 
@@ -14,34 +12,14 @@ final class NameDesk {
 
     /// Questions of one peer under way; beyond, it is not read.
     private static let maxUnderWay = 4096
-    private static let rootKey = "/usr/share/dns/root.key"
 
     init(on loop: EventLoop) throws {
         self.loop = loop
         let control = ControlDirectory()
         resolver = try Watched(
-            [control.file("resolvers"), control.file("dnssec")],
-            load: { try NameDesk.makeResolver(control, on: loop) },
+            Resolver.files.map { control.file($0) },
+            load: { try Resolver(control, on: loop) },
             complain: { log("alert: dns keeps its name servers: \($0)") })
-    }
-
-    private static func makeResolver(_ control: ControlDirectory, on loop: EventLoop) throws -> Resolver {
-        let lines = try control.bytes("resolvers").map { ControlDirectory.entries($0) } ?? []
-        var configuration = Resolver.Configuration()
-        configuration.servers = lines.map(\.text.text)
-        if try control.integer("dnssec") ?? 0 != 0 {
-            guard access(rootKey, R_OK) == 0 else {
-                throw ControlFileError(file: control.file("dnssec"), line: 1, problem: "validation needs \(rootKey), of Debian's dns-root-data")
-            }
-            configuration.trustAnchor = rootKey
-        }
-        do throws(Resolver.Failure) {
-            return try Resolver(configuration, on: loop)
-        } catch {
-            guard case .notAServer(let server) = error else { throw error }
-            let line = lines.first { $0.text.text == server }?.number ?? 0
-            throw ControlFileError(file: control.file("resolvers"), line: line, problem: "\(error)")
-        }
     }
 
     func welcome(_ connection: consuming FileDescriptor) {

@@ -79,7 +79,7 @@ final class AdminDoor {
     private func counts() -> Admin.Counts {
         let index = queue.index
         return Admin.Counts(
-            messages: UInt64(index.messages.count), waitingLocal: UInt64(max(0, index.pendingLocal)),
+            messages: UInt64(max(0, index.messages.count - queue.endingCount)), waitingLocal: UInt64(max(0, index.pendingLocal)),
             waitingRemote: UInt64(max(0, index.pendingRemote)))
     }
 
@@ -93,7 +93,9 @@ final class AdminDoor {
                 peer.listing = listing
                 return false
             }
-            listing.cursor = queue.index[id].flatMap { send($0.record, from: listing.cursor, to: frames) }
+            // What has ended is of no interest any more, though the disk does not know yet.
+            let message = queue.index[id].flatMap { $0.isEnding ? nil : $0 }
+            listing.cursor = message.flatMap { send($0.record, from: listing.cursor, to: frames) }
             if listing.cursor == nil { listing.ids.removeLast() }
         }
         return true
@@ -112,7 +114,8 @@ final class AdminDoor {
             }
             cursor = record.recipients.offset(after: recipient)
             bytes += Int(recipient.address.count) + 3
-            guard let address = Address(recipient.address) else { continue }
+            // qmail forgets a channel's recipients when all of them are done.
+            guard record.recipients.pendingCount(recipient.channel) > 0, let address = Address(recipient.address) else { continue }
             recipients.append(Admin.Recipient(channel: recipient.channel, isDone: recipient.state != .pending, address: address))
         }
         send(.recipients(recipients), to: frames)

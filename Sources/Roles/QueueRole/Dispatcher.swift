@@ -92,30 +92,29 @@ final class Dispatcher {
         guard !isStopping else { return }
         let now = unixTime()
         if clock.hasJumped(now) { schedule.spareAll() }
-        for channel in Channel.allCases { startAll(channel, now) }
+        // One of each channel in turn, as qmail-send does: their deliveries are numbered alike.
+        var channels = Channel.allCases
+        while !channels.isEmpty { channels.removeAll { !startNext($0, now) } }
         bookWake(now)
     }
 
-    private func startAll(_ channel: Channel, _ now: UInt64) {
-        guard let door = door(channel) else { return }
-        var room = door.room - opening[Int(channel.rawValue)]
-        while true {
-            let decision = schedule.next(
-                channel, room: room, now: now,
-                birth: { [queue] in queue.index[$0]?.record.birth },
-                candidate: { [queue] id, cursor in queue.index[id].flatMap { Dispatcher.candidate($0, channel, cursor) } })
-            switch decision {
-            case .nothing: return
-            case .more:
-                // Not at the end of this turn: what the clients sent meanwhile comes first.
-                queue.loop.after(seconds: 0) { [weak self] in self?.bookTurn() }
-                return
-            case .passEnded(let end): queue.passEnded(end)
-            case .start(let start):
-                room -= 1
-                begin(start)
-            }
+    /// - Returns: whether the channel may have more to start in this turn.
+    private func startNext(_ channel: Channel, _ now: UInt64) -> Bool {
+        guard let door = door(channel) else { return false }
+        let decision = schedule.next(
+            channel, room: door.room - opening[Int(channel.rawValue)], now: now,
+            birth: { [queue] in queue.index[$0]?.record.birth },
+            candidate: { [queue] id, cursor in queue.index[id].flatMap { Dispatcher.candidate($0, channel, cursor) } })
+        switch decision {
+        case .nothing: return false
+        case .more:
+            // Not at the end of this turn: what the clients sent meanwhile comes first.
+            queue.loop.after(seconds: 0) { [weak self] in self?.bookTurn() }
+            return false
+        case .passEnded(let end): queue.passEnded(end)
+        case .start(let start): begin(start)
         }
+        return true
     }
 
     /// Calls `body` with the recipients that would go in one transaction from `cursor` on.

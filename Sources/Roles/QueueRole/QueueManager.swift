@@ -40,15 +40,11 @@ final class QueueManager {
     let store: JournalStore
     let files: ContentFiles
     let handles: MessageHandles
-    /// Who is who among the clients of `run/inject`.
-    struct Identities {
-        var alias: UInt32
-        var own: UInt32
-    }
-
-    private let identities: Identities
+    private let invokers: Invokers
     var rewriting: AddressRewriting
     private(set) var index: QueueIndex
+    /// Messages that have ended and stay in ``index`` until the log says so on disk.
+    private(set) var endingCount = 0
     private lazy var bounces = BounceMaker(self, bounceThread)
     private let bounceThread: WorkThread
     private var cleaner: Cleaner
@@ -59,14 +55,14 @@ final class QueueManager {
     private let fail: (String) -> Void
 
     init(
-        loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, identities: Identities, store: JournalStore,
+        loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, invokers: Invokers, store: JournalStore,
         files: ContentFiles, index: QueueIndex, bounceThread: WorkThread, fail: @escaping (String) -> Void
     ) {
         self.loop = loop
         self.lines = lines
         self.settings = settings
         self.rewriting = rewriting
-        self.identities = identities
+        self.invokers = invokers
         self.store = store
         self.files = files
         self.index = index
@@ -78,11 +74,8 @@ final class QueueManager {
 
     func takeID() -> UInt64 { store.takeID() }
 
-    /// A content larger than this goes to a file of its own: with the largest envelope, too, the rest fits a segment.
-    var maxInlineBytes: Int { min(1 << 20, store.parameters.segmentSize / 8) }
-
-    /// Envelopes larger than this do not fit the log.
-    var maxEnvelopeBytes: Int { store.parameters.segmentSize / 4 * 3 }
+    var maxInlineBytes: Int { store.parameters.maxInlineBytes }
+    var maxEnvelopeBytes: Int { store.parameters.maxEnvelopeBytes }
 
     /// What recovery found goes to work: at the times it had, or to its end if the crash came just before that.
     func resume() {
@@ -96,8 +89,7 @@ final class QueueManager {
 
     /// spec-qmail §3.1; the queue writes it for every door.
     func receivedLine(qp: UInt64, uid: UInt32, isNetwork: Bool) -> [UInt8] {
-        let how = isNetwork ? "from network" : uid == identities.alias && uid != identities.own ? "by alias" : "by uid \(uid)"
-        return receivedLine(qp: qp, how: how)
+        receivedLine(qp: qp, how: invokers.words(uid: uid, isNetwork: isNetwork))
     }
 
     func receivedLine(qp: UInt64, how: String) -> [UInt8] {
@@ -188,15 +180,9 @@ final class QueueManager {
         store.submit(.records(records), under: store.lease) { [self] answer in if case .durable = answer {} else { give(up: answer) } }
     }
 
-    /// Texts of failures that one message may keep in full, and then cut, for its bounce; a list of a million dead addresses must stay bearable.
-    private var fullTextBytes: Int { min(1 << 20, store.parameters.segmentSize / 16) }
-    private static let cutTextBytes = 80
-
     /// As much of a report as is kept for the bounce.
     func textToKeep(_ text: ArraySlice<UInt8>, of id: UInt64) -> ArraySlice<UInt8> {
-        let kept = index[id]?.record.failures.bytes.count ?? 0
-        if kept < fullTextBytes { return text }
-        return kept < 2 * fullTextBytes ? text.prefix(Self.cutTextBytes) : []
+        store.parameters.textToKeep(text, kept: index[id]?.record.failures.bytes.count ?? 0)
     }
 
     /// A pass of a channel has ended.
@@ -217,6 +203,7 @@ final class QueueManager {
         // Two passes may find at the same time that nothing is left.
         guard let message = index[id], !message.isEnding else { return }
         message.isEnding = true
+        endingCount += 1
         guard message.record.recipients.failedCount > 0 else { return end(message, bounce: nil) }
         if message.record.sender == Address.doubleBounce.bytes {
             lines.line("triple bounce: discarding bounce/\(id)")
@@ -237,6 +224,7 @@ final class QueueManager {
             guard case .durable(let placement) = answer else { return give(up: answer) }
             // Only now: what the log does not know to have ended must not be cut off by cleaning.
             index.apply(.finish(id: id, bounce: incoming?.id ?? 0))
+            endingCount -= 1
             if isFile { files.remove(id) }
             if let bounce, let placement {
                 lines.line("bounce msg \(id) qp \(bounce.0.qp)")

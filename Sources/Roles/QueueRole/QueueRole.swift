@@ -37,7 +37,7 @@ package enum QueueRole {
 private final class QueueProcess {
     private let loop: EventLoop
     private let lines: QueueLog
-    private let lock: FileDescriptor
+    private let lock: QueueLock
     private let queue: QueueManager
     private let dispatcher: Dispatcher
     private let inject: InjectDoor
@@ -58,9 +58,10 @@ private final class QueueProcess {
         try loop.onSignals([SIGTERM, SIGINT, SIGHUP, SIGALRM]) { signals.body($0) }
         lock = try QueueProcess.takeLock()
         let disk = Disk("queue")
-        var parameters = Journal.Parameters()
-        parameters.segmentSize = settings.segmentBytes
-        let (store, index, findings) = try JournalStore.open(disk, parameters, on: loop) { randomBytes(16) }
+        guard try !UnfinishedImport.isThere(disk) else {
+            throw ControlFileError(file: "queue/\(UnfinishedImport.plan)", line: 0, problem: UnfinishedImport.problem)
+        }
+        let (store, index, findings) = try JournalStore.open(disk, settings.log, on: loop) { randomBytes(16) }
         for finding in findings { log("\(finding)") }
         let files = try ContentFiles(disk, root: "queue", store.contents, on: loop)
         store.reserveIDs(through: files.largestID)
@@ -70,7 +71,7 @@ private final class QueueProcess {
         let failure = SignalHandler()
         queue = QueueManager(
             loop: loop, lines: lines, settings: settings, rewriting: rewriting,
-            identities: QueueManager.Identities(alias: context.accounts["alias"].uid, own: getuid()), store: store, files: files, index: index,
+            invokers: Invokers(context.accounts, own: getuid()), store: store, files: files, index: index,
             bounceThread: try WorkThread("bounce", on: loop),
             fail: { why in
                 log("queue: alert: \(why)")
@@ -88,16 +89,13 @@ private final class QueueProcess {
 
     private final class SignalHandler { var body: (Int32) -> Void = { _ in } }
 
-    /// One queue only, whoever starts it: qmail-send's own lock.
-    private static func takeLock() throws -> FileDescriptor {
-        if mkdir("queue/lock", 0o700) < 0, errno != EEXIST { throw SystemError(call: "mkdir", subject: "queue/lock", errno: errno) }
-        let lock = try FileDescriptor.open("queue/lock/sendmutex", O_RDWR | O_CREAT)
-        guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
+    private static func takeLock() throws -> QueueLock {
+        do throws(SystemError) { return try QueueLock() } catch {
+            guard error.errno == EWOULDBLOCK else { throw error }
             throw ControlFileError(
-                file: "queue/lock/sendmutex", line: 0,
+                file: QueueLock.path, line: 0,
                 problem: "another queue is running on this home; end it first (cannot start: qmail-send is already running)")
         }
-        return lock
     }
 
     private func open(_ context: RoleContext) throws {

@@ -1,7 +1,9 @@
 private import Addresses
 private import Bytes
 internal import ControlFiles
+internal import Journal
 private import Posix
+private import QueueStore
 internal import Schedule
 
 /// What the control files say to the queue (spec-qmail §5.2). Like qmail-send it reads them at its start; only ``AddressRewriting`` is read again on HUP.
@@ -14,11 +16,9 @@ struct QueueSettings {
     /// Of an original that is larger only the header goes back.
     var bounceMaxBytes: UInt64
     var limits = Schedule.Limits()
-    /// Of each journal segment.
-    var segmentBytes: Int
+    var log: Journal.Parameters
 
     private static let defaultBounceMaxBytes: UInt64 = 1 << 20
-    private static let segmentRange: ClosedRange<UInt64> = 1 << 20...1 << 30
 
     init(_ control: ControlDirectory) throws {
         me = try control.line("me") ?? []
@@ -32,7 +32,7 @@ struct QueueSettings {
         limits.concurrencyRemote = try QueueSettings.count(control, "concurrencyremote", limits.concurrencyRemote)
         limits.perDestination = try QueueSettings.count(control, "concurrencyperhost", limits.perDestination)
         limits.lifetime = try control.integer("queuelifetime") ?? limits.lifetime
-        segmentBytes = try QueueSettings.segmentBytes(control)
+        log = try Journal.Parameters(control)
     }
 
     private static func isQSBMF(_ control: ControlDirectory) throws -> Bool {
@@ -47,15 +47,5 @@ struct QueueSettings {
     private static func count(_ control: ControlDirectory, _ name: String, _ standard: Int) throws -> Int {
         // More processes and connections than this no machine has.
         Int(min(try control.integer(name) ?? UInt64(standard), 1_000_000))
-    }
-
-    private static func segmentBytes(_ control: ControlDirectory) throws -> Int {
-        guard let bytes = try control.integer("queuesegmentbytes") else { return 64 << 20 }
-        guard segmentRange.contains(bytes) else {
-            throw ControlFileError(
-                file: control.file("queuesegmentbytes"), line: 1, problem: "must be between \(segmentRange.lowerBound) and \(segmentRange.upperBound)"
-            )
-        }
-        return Int(bytes) / 4096 * 4096
     }
 }

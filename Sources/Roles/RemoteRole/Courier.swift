@@ -22,7 +22,7 @@ final class Courier {
     private var idle: [Destination: [SMTPConnection]] = [:]
     private var idleCount = 0
     private var sweepIsScheduled = false
-    private var backoff = AddressBackoff()
+    private var timeouts = TimeoutFile()
     private var random = SystemRandomNumberGenerator()
     /// Spreads the end of back-offs among processes, as qmail's does by pid.
     private let jitter = UInt64(getpid())
@@ -67,8 +67,8 @@ final class Courier {
 
     /// The first address that connects is final (spec-qmail §14.4).
     private func tryNext(_ addresses: ArraySlice<IPAddress>, _ outgoing: Outgoing, attempts: Int) {
-        let now = monotonicNanoseconds() / 1_000_000_000
-        let rest = addresses.drop { backoff.skips($0, now: now, jitter: jitter) }
+        let (table, now) = (timeouts.table, unixTime())
+        let rest = addresses.drop { table.skips($0, now: now, jitter: jitter) }
         guard attempts > 0, let address = rest.first else { return finish(outgoing, DeliveryTexts.noConnection) }
         guard let socketAddress = try? SocketAddress(packedIPAddress: ByteBuffer(bytes: address.bytes), port: Int(outgoing.errand.candidates.port))
         else { return tryNext(rest.dropFirst(), outgoing, attempts: attempts - 1) }
@@ -81,7 +81,7 @@ final class Courier {
             .whenComplete { result in
                 switch result {
                 case .success(let channel):
-                    self.backoff.answered(address)
+                    self.timeouts.answered(address)
                     self.connected(channel, address, outgoing)
                 case .failure(let error):
                     self.note(error, address)
@@ -92,9 +92,9 @@ final class Courier {
 
     private func note(_ error: any Error, _ address: IPAddress) {
         if Self.isTimeout(error) {
-            backoff.timedOut(address, now: monotonicNanoseconds() / 1_000_000_000)
+            timeouts.timedOut(address, now: unixTime())
         } else {
-            backoff.answered(address)
+            timeouts.answered(address)
         }
     }
 

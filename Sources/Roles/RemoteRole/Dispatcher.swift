@@ -69,6 +69,8 @@ final class Dispatcher {
             case .exchangers: .domain(request.host.lowercasedASCII())
             case .relay(let relay): .relay(relay)
             }
+        // Of an empty host the search says how it is spelled.
+        guard !request.host.isEmpty || request.recipients.contains(where: { $0.domain != nil }) else { return giveUp(DeliveryTexts.noHostName) }
         directory.find(destination, moreOwn: settings.moreOwnAddresses) { [unowned self] answer in
             switch answer {
             case .ended(let report): giveUp(report)

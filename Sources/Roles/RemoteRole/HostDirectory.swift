@@ -1,4 +1,4 @@
-private import Addresses
+internal import Addresses
 private import Bytes
 internal import Frames
 internal import Posix
@@ -38,7 +38,7 @@ final class HostDirectory {
     }
 
     /// - Parameter moreOwn: `control/moreipme`.
-    func find(_ destination: Destination, moreOwn: [[UInt8]], _ completion: @escaping (Answer) -> Void) {
+    func find(_ destination: Destination, moreOwn: [IPAddress], _ completion: @escaping (Answer) -> Void) {
         let now = monotonicNanoseconds() / 1_000_000_000
         if let entry = known[destination], now < entry.until { return completion(.found(entry.candidates)) }
         if let search = searches[destination] { return search.waiting.append(completion) }
@@ -52,9 +52,8 @@ final class HostDirectory {
         perform(search.machine.start(), search, destination)
     }
 
-    private func machine(for destination: Destination, _ moreOwn: [[UInt8]], _ now: UInt64) -> ExchangerSearch {
-        let more = moreOwn.compactMap { IPLiteral.parse($0[...]) }
-        let policy = AddressPolicy(own: own.current(now: now).union(more))
+    private func machine(for destination: Destination, _ moreOwn: [IPAddress], _ now: UInt64) -> ExchangerSearch {
+        let policy = AddressPolicy(own: own.current(now: now).union(moreOwn))
         switch destination {
         case .domain(let name): return ExchangerSearch(host: name[...], route: .exchangers, policy: policy)
         case .relay(let relay): return ExchangerSearch(host: relay.host[...], route: .relay(relay), policy: policy)

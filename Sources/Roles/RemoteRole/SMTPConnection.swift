@@ -72,7 +72,7 @@ final class SMTPConnection: ChannelInboundHandler {
             case .send(let bytes): if !isClosed { channel.writeAndFlush(ByteBuffer(bytes: bytes), promise: nil) }
             case .restartDeadline: lastProgress = .now()
             case .readContent: wantsContent = true
-            case .finish(let reports): if let outgoing = release() { courier.finish(outgoing, reports) }
+            case .finish(let report): if let outgoing = release() { courier.finish(outgoing, report.combined) }
             case .giveBack: if let outgoing = release() { courier.retry(outgoing) }
             case .idle: courier.park(self)
             case .close: close()

@@ -3,37 +3,26 @@ private import Bytes
 internal import ConnectionRules
 private import Glibc
 internal import NIOCore
+private import SMTPReception
 internal import SMTPServer
 
 extension Client {
     /// A connection from `address` with the variables of its rule. What tcpserver would look up stays unknown: no DNS, no ident.
     init(_ address: IPAddress?, _ assignments: [ConnectionRules.Assignment], localHost: [UInt8]) {
         self.init(remoteIP: ConnectionOrigin(address: address).addressText, localHost: localHost)
-        for assignment in assignments {
-            switch assignment.name.text {
-            case "RELAYCLIENT": relay = assignment.value
-            // spec-qmail §13.1: what is no number is 0, no limit.
-            case "DATABYTES": databytes = parseLeadingDecimal(assignment.value) ?? 0
-            case "TCPREMOTEIP": remoteIP = assignment.value
-            case "TCPREMOTEHOST": remoteHost = assignment.value
-            case "TCPREMOTEINFO": remoteInfo = assignment.value
-            case "TCPLOCALHOST": self.localHost = assignment.value
-            default: break
-            }
-        }
+        // A rule's TCPLOCALIP says less than the name that is known already.
+        for assignment in assignments where assignment.name.text != "TCPLOCALIP" { set(assignment.name.text, assignment.value) }
     }
 }
 
 extension IPAddress {
-    /// Nil on a UNIX socket. An IPv4 client of an IPv6 socket is an IPv4 client.
+    /// Nil on a UNIX socket.
     init?(_ address: SocketAddress?) {
         switch address {
         case .v4(let v4):
             self.init(withUnsafeBytes(of: v4.address.sin_addr) { Array($0) })
         case .v6(let v6):
-            let bytes = withUnsafeBytes(of: v6.address.sin6_addr) { Array($0) }
-            let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
-            self.init(isMapped ? Array(bytes[12...]) : bytes)
+            self.init(unmapped: withUnsafeBytes(of: v6.address.sin6_addr) { Array($0) })
         case .unixDomainSocket, nil: return nil
         }
     }

@@ -1,9 +1,8 @@
-private import Addresses
 private import Bytes
-private import CDB
 internal import ConnectionRules
 internal import ControlFiles
 private import Posix
+private import SMTPReception
 internal import SMTPServer
 
 /// What the control files say, read whole; made anew when one of them changes.
@@ -19,30 +18,18 @@ struct Configuration {
     /// Connections of one client address to one worker.
     let concurrencyPerAddress: Int
 
-    static let files = [
-        "me", "smtpgreeting", "localiphost", "rcpthosts", "morercpthosts.cdb", "badmailfrom", "databytes", "timeoutsmtpd", "maxrecipients",
-        "smtprules",
-        "concurrencyincoming", "concurrencyperip",
-    ]
+    static let files = Policy.files + ["timeoutsmtpd", "maxrecipients", "smtprules", "concurrencyincoming", "concurrencyperip"]
     private static let defaultConcurrency: UInt64 = 4000
     private static let defaultConcurrencyPerAddress: UInt64 = 50
 
     init(_ control: ControlDirectory) throws {
         me = try control.line("me")
-        guard let greeting = try control.lineOrMe("smtpgreeting") else {
-            throw ControlFileError(file: control.file("me"), line: 0, problem: "missing; write the name of this host into it")
-        }
-        let more = try Configuration.moreRcpthosts(control)
-        policy = Policy(
-            greeting: greeting, databytes: try control.integer("databytes") ?? 0, localIPHost: try control.lineOrMe("localiphost"),
-            ownAddresses: ownAddresses(), badMailFrom: try control.list("badmailfrom") ?? [], rcpthosts: try control.list("rcpthosts"),
-            moreRcpthosts: more, checksRecipients: true)
+        policy = try Policy(control, checksRecipients: true)
         var limits = Limits()
         limits.recipients = try Configuration.count(control, "maxrecipients", default: UInt64(limits.recipients))
         self.limits = limits
         var deadlines = Deadlines.Limits()
-        // spec-qmail §5.2: what is not positive becomes 1.
-        if let seconds = try control.integer("timeoutsmtpd") { deadlines.command = Double(max(1, seconds)) }
+        if let seconds = try smtpTimeout(control) { deadlines.command = Double(seconds) }
         self.deadlines = deadlines
         do {
             rules = try ConnectionRules(try control.bytes("smtprules") ?? [])
@@ -51,13 +38,6 @@ struct Configuration {
         }
         concurrency = try Configuration.count(control, "concurrencyincoming", default: Configuration.defaultConcurrency)
         concurrencyPerAddress = try Configuration.count(control, "concurrencyperip", default: Configuration.defaultConcurrencyPerAddress)
-    }
-
-    private static func moreRcpthosts(_ control: ControlDirectory) throws -> @Sendable ([UInt8]) -> Policy.Lookup {
-        guard let database = try ConstantDatabase.open(control.file("morercpthosts.cdb")) else { return { _ in .absent } }
-        return { key in
-            do throws(ConstantDatabase.Failure) { return try database.value(of: key) == nil ? .absent : .found } catch { return .unreadable }
-        }
     }
 
     /// A file that qmail does not have, so that it need not take `x` for nothing as qmail's do.

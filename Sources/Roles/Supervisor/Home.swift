@@ -17,6 +17,8 @@ struct Home {
     }
 
     static let lockPath = "run/martletd.lock"
+    /// Where role remote remembers who did not answer; qmail-rspawn too forgets at its start (spec-qmail §9.3).
+    private static let timeoutsPath = "run/tcpto"
 
     init(_ path: String, _ accounts: Accounts) throws(StartFailure) {
         try Self.enter(path)
@@ -29,6 +31,7 @@ struct Home {
             return FileDescriptorBox(try FileDescriptor.open(Self.lockPath, O_RDONLY | O_CREAT | O_NOFOLLOW, mode: 0o644))
         }
         try takeLock()
+        try orMend(mend) { () throws(SystemError) in try makeEmptyFile(Self.timeoutsPath, owner: accounts["qmailr"]) }
     }
 
     private static func enter(_ path: String) throws(StartFailure) {
@@ -100,4 +103,11 @@ private func makeDirectoryIfMissing(_ path: String, mode: mode_t, owner: Account
         throw SystemError(call: "mkdir", subject: path, errno: errno)
     }
     if geteuid() == 0 { try check("chown", path) { chown(path, owner.uid, owner.gid) } }
+}
+
+/// A file of a role's own in a directory that is not, without content.
+private func makeEmptyFile(_ path: String, owner: Accounts.Account) throws(SystemError) {
+    let file = try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o644)
+    if geteuid() == 0 { try check("chown", path) { fchown(file.raw, owner.uid, owner.gid) } }
+    try check("chmod", path) { fchmod(file.raw, 0o644) }
 }

@@ -43,6 +43,9 @@ package final class Injection {
         }
     }
 
+    /// Nothing of the message is to be kept. Waits for the program's end, where there is one.
+    package func abort() { if case .program(let program) = door { program.abort() } }
+
     /// Too long is told from what no address may hold (CR, LF, NUL): the queue takes neither.
     package static func address(_ bytes: [UInt8]) throws(QueueRefusal) -> Address {
         guard let address = Address(bytes) else { throw bytes.count > Address.maxBytes ? .addressTooLong : .permanentlyRejected }

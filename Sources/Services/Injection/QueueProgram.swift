@@ -47,6 +47,14 @@ final class QueueProgram {
         throw InjectionFailure(exitCode: code == 0 ? 54 : code, custom: code == 82 ? customText() : [])
     }
 
+    /// Ends message and envelope unfinished, which no such program takes, and waits for its end.
+    func abort() {
+        message = nil
+        envelope = nil
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+    }
+
     private func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) {
         var left = bytes
         while !left.isEmpty, !wasCutShort {

@@ -19,7 +19,7 @@ package final class ContentFiles {
     /// ``JournalStore/reserveIDs(through:)``.
     package let largestID: UInt64
 
-    private static let folder = "content"
+    package static let folder = "content"
     /// A file up to this size is checked where it is opened.
     private static let quickCheckBytes = 4 << 20
 
@@ -38,10 +38,11 @@ package final class ContentFiles {
         largestID = try storage.list(Self.folder).lazy.compactMap(Self.id).max() ?? 0
     }
 
-    private static func path(_ id: UInt64) -> String { "\(folder)/\(id)" }
+    /// Below the queue's folder.
+    package static func path(_ id: UInt64) -> String { "\(folder)/\(id)" }
 
     /// The id in the name of a file that the queue made.
-    private static func id(_ name: String) -> UInt64? { UInt64(name).flatMap { $0 <= JournalStore.maxID && String($0) == name ? $0 : nil } }
+    package static func id(_ name: String) -> UInt64? { UInt64(name).flatMap { $0 <= JournalStore.maxID && String($0) == name ? $0 : nil } }
 
     // MARK: Writing
 

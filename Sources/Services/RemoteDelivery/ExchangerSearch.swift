@@ -1,4 +1,4 @@
-private import Addresses
+internal import Addresses
 private import Bytes
 package import Frames
 
@@ -62,7 +62,7 @@ package struct ExchangerSearch {
     }
 
     package mutating func start() -> Step {
-        guard !name.isEmpty else { return .ended(DeliveryTexts.noHostName) }
+        guard !name.isEmpty else { return .ended(DeliveryTexts.noHost(named: [])) }
         if let address = IPLiteral.parse(name[...]) {
             add([address], preference: 0)
             return conclude()
@@ -90,7 +90,9 @@ package struct ExchangerSearch {
         lastID += 1
         waiting[lastID] = target
         // `example.org.` is no domain of RFC 5321, but people write it and qmail's resolver took it.
-        return Question(id: lastID, kind: kind, name: name.last == ASCII.dot ? name.dropLast() : name)
+        let plain = name.last == ASCII.dot ? name.dropLast() : name
+        // What has no A-labels is asked for as it is: the resolver knows no such name.
+        return Question(id: lastID, kind: kind, name: domainInALabels(plain) ?? plain)
     }
 
     private mutating func askHostItself() -> Step {

@@ -1,5 +1,7 @@
+package import Addresses
 private import Bytes
 package import ControlFiles
+private import Posix
 
 /// The control files that remote reads (spec-qmail §5.2).
 package struct RemoteSettings: Sendable {
@@ -11,7 +13,7 @@ package struct RemoteSettings: Sendable {
     /// Seconds, for each step of the server.
     package var remoteTimeout: UInt64
     /// Addresses at which others may reach this machine, beside those of its interfaces.
-    package var moreOwnAddresses: [[UInt8]]
+    package var moreOwnAddresses: [IPAddress]
 
     package static let files = ["helohost", "me", "smtproutes", "timeoutconnect", "timeoutremote", "moreipme"]
     private static let maxTimeout: UInt64 = 86_400
@@ -20,14 +22,32 @@ package struct RemoteSettings: Sendable {
         // A file written with CR LF must not put a CR into EHLO.
         let name = try control.lineOrMe("helohost")?.filter { !$0.isControl } ?? []
         heloHost = name.isEmpty ? nil : name
-        routes = try SMTPRoutes(control.map("smtproutes") ?? [:])
-        if let key = routes.invalidKey {
-            throw ControlFileError(
-                file: control.file("smtproutes"), line: 0, problem: "the route of \"\(key.text)\" is not RELAY or RELAY:PORT")
-        }
+        routes = try Self.routes(control)
         connectTimeout = try Self.seconds(control, "timeoutconnect", default: 60)
         remoteTimeout = try Self.seconds(control, "timeoutremote", default: 1200)
-        moreOwnAddresses = try control.list("moreipme") ?? []
+        moreOwnAddresses = try Self.addresses(control, "moreipme")
+    }
+
+    private static func routes(_ control: ControlDirectory) throws -> SMTPRoutes {
+        let routes = try SMTPRoutes(control.map("smtproutes") ?? [:])
+        guard let key = routes.invalidKey else { return routes }
+        // Of equal keys the last counts.
+        let line = try entries(control, "smtproutes").last { $0.text.prefix { $0 != ASCII.colon }.lowercasedASCII() == key }
+        throw ControlFileError(
+            file: control.file("smtproutes"), line: line?.number ?? 0, problem: "the route of \"\(key.text)\" is not RELAY or RELAY:PORT")
+    }
+
+    private static func addresses(_ control: ControlDirectory, _ name: String) throws -> [IPAddress] {
+        try entries(control, name).map { entry in
+            guard let address = IPLiteral.parse(entry.text[...]) else {
+                throw ControlFileError(file: control.file(name), line: entry.number, problem: "\"\(logsafe(entry.text))\" is not an IP address")
+            }
+            return address
+        }
+    }
+
+    private static func entries(_ control: ControlDirectory, _ name: String) throws -> [(number: Int, text: [UInt8])] {
+        try control.bytes(name).map { ControlDirectory.entries($0) } ?? []
     }
 
     private static func seconds(_ control: ControlDirectory, _ name: String, default fallback: UInt64) throws -> UInt64 {

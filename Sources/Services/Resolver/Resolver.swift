@@ -29,12 +29,14 @@ package final class Resolver {
     }
 
     package enum Failure: Error, Equatable, CustomStringConvertible {
+        case noLibrary(String)
         case noContext
         case notAServer(String)
         case cannotUse(String)
 
         package var description: String {
             switch self {
+            case .noLibrary(let reason): "libunbound could not be opened (Debian's libunbound8): \(reason)"
             case .noContext: "libunbound could not be started"
             case .notAServer(let text): "\(text): not an IP address, or one with @PORT"
             case .cannotUse(let what): "libunbound does not take \(what)"
@@ -51,9 +53,9 @@ package final class Resolver {
         context = try Self.makeContext(configuration)
         self.loop = loop
         self.limits = limits
-        descriptor = ub_fd(context)
+        descriptor = martlet_unbound_fd(context)
         do throws(SystemError) {
-            try loop.add(descriptor, .read) { [unowned self] _ in ub_process(context) }
+            try loop.add(descriptor, .read) { [unowned self] _ in martlet_unbound_process(context) }
         } catch {
             throw .cannotUse("its own descriptor: \(error)")
         }
@@ -61,15 +63,16 @@ package final class Resolver {
 
     deinit {
         loop.remove(descriptor)
-        ub_ctx_delete(context)
+        martlet_unbound_ctx_delete(context)
     }
 
     private static func makeContext(_ configuration: Configuration) throws(Failure) -> OpaquePointer {
-        guard let context = ub_ctx_create() else { throw .noContext }
+        if let reason = martlet_unbound_open() { throw .noLibrary(String(cString: reason)) }
+        guard let context = martlet_unbound_ctx_create() else { throw .noContext }
         do throws(Failure) {
             try configure(context, configuration)
         } catch {
-            ub_ctx_delete(context)
+            martlet_unbound_ctx_delete(context)
             throw error
         }
         return context
@@ -82,17 +85,17 @@ package final class Resolver {
         // A server that did not answer for a while is tried on: with one forwarder, giving it up would stop all mail for a quarter of an hour.
         try set(context, "infra-keep-probing:", "yes")
         try set(context, "infra-host-ttl:", "60")
-        if let anchor = configuration.trustAnchor, ub_ctx_add_ta_file(context, anchor) != 0 { throw .cannotUse(anchor) }
-        for server in configuration.servers where ub_ctx_set_fwd(context, server) != 0 { throw .notAServer(server) }
+        if let anchor = configuration.trustAnchor, martlet_unbound_ctx_add_ta_file(context, anchor) != 0 { throw .cannotUse(anchor) }
+        for server in configuration.servers where martlet_unbound_ctx_set_fwd(context, server) != 0 { throw .notAServer(server) }
         // Without that file, or any server in it, libunbound asks from the root down.
-        if configuration.servers.isEmpty { _ = ub_ctx_resolvconf(context, nil) }
-        guard ub_ctx_async(context, 1) == 0 else { throw .noContext }
+        if configuration.servers.isEmpty { _ = martlet_unbound_ctx_resolvconf(context, nil) }
+        guard martlet_unbound_ctx_async(context, 1) == 0 else { throw .noContext }
         // libunbound answers NXDOMAIN for all of these by itself; a private name server may know better. This ends the configuration.
-        for zone in ["test.", "invalid."] { _ = ub_ctx_zone_remove(context, zone) }
+        for zone in ["test.", "invalid."] { _ = martlet_unbound_ctx_zone_remove(context, zone) }
     }
 
     private static func set(_ context: OpaquePointer, _ option: String, _ value: String) throws(Failure) {
-        guard ub_ctx_set_option(context, option, value) == 0 else { throw .cannotUse(option) }
+        guard martlet_unbound_ctx_set_option(context, option, value) == 0 else { throw .cannotUse(option) }
     }
 
     /// Calls `completion` once, on the loop, within the limits' time.
@@ -125,10 +128,10 @@ package final class Resolver {
         // libunbound holds the query until it calls back or forgets it.
         let held = Unmanaged.passRetained(query)
         var id: Int32 = 0
-        let failure = ub_resolve_async(
+        let failure = martlet_unbound_resolve_async(
             context, name.text, type.rawValue, 1, held.toOpaque(),
             { data, error, result in
-                guard let data else { return ub_resolve_free(result) }
+                guard let data else { return martlet_unbound_resolve_free(result) }
                 Unmanaged<Query>.fromOpaque(data).takeRetainedValue().answered(error, result)
             }, &id)
         if failure != 0 {
@@ -137,7 +140,7 @@ package final class Resolver {
         }
         query.deadline = loop.after(seconds: limits.seconds) { [weak query] in
             guard let query, !query.hasEnded else { return }
-            if ub_cancel(query.resolver.context, id) == 0 { held.release() }
+            if martlet_unbound_cancel(query.resolver.context, id) == 0 { held.release() }
             query.end(.failure)
         }
     }
@@ -157,7 +160,7 @@ package final class Resolver {
 
         func answered(_ error: Int32, _ result: UnsafeMutablePointer<ub_result>?) {
             let set = error == 0 ? result.map { Resolver.read($0.pointee, resolver.limits) } : nil
-            ub_resolve_free(result)
+            martlet_unbound_resolve_free(result)
             end(set ?? .failure)
         }
 

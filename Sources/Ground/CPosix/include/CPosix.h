@@ -52,6 +52,8 @@ int martlet_seal(int descriptor);
 
 /* O_PATH: a place in the tree, without permission to read it. Hidden from Swift by feature macros. */
 static const int martlet_o_path = 010000000;
+/* O_NOATIME: reading leaves no trace; for a file's owner and root only. Hidden like it. */
+static const int martlet_o_noatime = 01000000;
 
 /* rename within open directories that fails with EEXIST instead of replacing a file. */
 int martlet_rename_new(int from_directory, const char *from, int to_directory, const char *to);

@@ -1,0 +1,29 @@
+private import Addresses
+private import Bytes
+private import Posix
+
+/// RFC 1413: asks the client's host whose connection this is. The answer is what that host likes to say.
+enum Ident {
+    private static let port: UInt16 = 113
+    private static let maxReplyBytes = 1000
+
+    /// - Returns: nil when there is no answer, or no user in it, within `seconds`.
+    static func user(of remote: Endpoint, at local: Endpoint, seconds: UInt64) -> String? {
+        let server = Endpoint(address: remote.address, port: port)
+        guard let socket = try? server.connect(from: local.address, seconds: seconds) else { return nil }
+        let stream = TimedStream(input: socket.raw, output: socket.raw, seconds: seconds)
+        guard (try? stream.write(Array("\(remote.port), \(local.port)\r\n".utf8))) != nil else { return nil }
+        var reply: [UInt8] = []
+        while reply.count < maxReplyBytes, !reply.contains(ASCII.lf), let bytes = try? stream.read(), !bytes.isEmpty { reply += bytes }
+        return user(in: reply)
+    }
+
+    /// `port-pair ":" "USERID" ":" opsys-field ":" user-id`; blanks around the second field are allowed, and dropped before the last.
+    static func user(in reply: [UInt8]) -> String? {
+        let line = reply.prefix { $0 != ASCII.lf && $0 != ASCII.cr }
+        let fields = line.split(separator: ASCII.colon, maxSplits: 3, omittingEmptySubsequences: false)
+        guard fields.count == 4, fields[1].filter({ !$0.isBlank }).elementsEqual("USERID".utf8) else { return nil }
+        let user = fields[3].drop { $0.isBlank }
+        return user.isEmpty || user.contains(0) ? nil : user.text
+    }
+}

@@ -1,0 +1,98 @@
+private import Addresses
+private import Bytes
+private import Injection
+private import Posix
+internal import SMTPServer
+
+/// Carries one session over blocking descriptors: bytes in, its actions carried out one after the other, messages to the queue.
+struct SMTPConversation: ~Copyable {
+    private var session: Session
+    private let stream: TimedStream
+    private let queueProgram: [UInt8]?
+    private var message: Injection?
+    private var envelope: Envelope?
+    private var isClosed = false
+
+    /// - Parameter queueProgram: the value of `QMAILQUEUE`.
+    init(_ session: consuming Session, _ stream: TimedStream, queueProgram: [UInt8]?) {
+        self.session = session
+        self.stream = stream
+        self.queueProgram = queueProgram
+    }
+
+    private var moment: Session.Moment { .init(time: unixTime()) }
+
+    /// - Returns: whether the client ended it with QUIT.
+    mutating func run() -> Bool {
+        do throws(TimedStream.Failure) {
+            try perform(session.opened())
+            while !isClosed {
+                let bytes = try stream.read()
+                guard !bytes.isEmpty else { break }
+                try perform(session.bytesReceived(bytes, moment))
+            }
+        } catch {
+            if error == .timeout { try? perform(session.timedOut()) }
+        }
+        try? perform(session.clientEnded())
+        return session.hasQuit
+    }
+
+    private mutating func perform(_ first: [Session.Action]) throws(TimedStream.Failure) {
+        var waiting = first[...]
+        while let action = waiting.popFirst() {
+            switch action {
+            case .send(let bytes): try stream.write(bytes)
+            case .begin(let envelope): waiting += begin(envelope)
+            case .content(let bytes): waiting += attempt { (message) throws(InjectionFailure) in try message.write(bytes[...]) }
+            case .commit: waiting += commit()
+            case .abort: abort()
+            case .close: isClosed = true
+            // Nobody is asked: the policy of this program has recipients unchecked.
+            case .askRoute: waiting += session.routeAnswered(.unknown, moment)
+            }
+        }
+    }
+
+    private mutating func begin(_ envelope: Envelope) -> [Session.Action] {
+        self.envelope = envelope
+        do throws(InjectionFailure) {
+            message = try Injection(program: queueProgram?.text)
+            return []
+        } catch {
+            return refused(error == .notStarted ? InjectionFailure(isPermanent: false, text: "qqt failure (#4.3.0)") : error)
+        }
+    }
+
+    private mutating func commit() -> [Session.Action] {
+        guard let envelope else { return [] }
+        var number: UInt64 = 0
+        let refusal = attempt { (message) throws(InjectionFailure) in
+            number = try message.commit(sender: envelope.sender.bytes, recipients: envelope.recipients.map(\.bytes))
+        }
+        guard message != nil else { return refusal }
+        message = nil
+        return session.queueAnswered(.accepted(time: unixTime(), qp: number), moment)
+    }
+
+    private mutating func abort() {
+        message?.abort()
+        message = nil
+    }
+
+    /// What the session says to a failure; then the message is gone.
+    private mutating func attempt(_ body: (Injection) throws(InjectionFailure) -> Void) -> [Session.Action] {
+        guard let message else { return [] }
+        do throws(InjectionFailure) {
+            try body(message)
+            return []
+        } catch {
+            self.message = nil
+            return refused(error)
+        }
+    }
+
+    private mutating func refused(_ failure: InjectionFailure) -> [Session.Action] {
+        session.queueAnswered(.refused(isPermanent: failure.isPermanent, text: failure.text), moment)
+    }
+}

@@ -1,0 +1,46 @@
+private import Addresses
+private import Bytes
+private import Glibc
+private import Posix
+
+/// tcp-env (spec-qmail §12.2): sets the variables of a TCP connection on descriptor 0, then becomes the program; for inetd and its like.
+/// Any failure is 111, without a word: the other end of descriptor 2 may be the client.
+enum TcpEnv {
+    private static let standardIdentSeconds: UInt64 = 30
+
+    static func run(_ call: Invocation) -> Int32 {
+        guard let options = try? Options(call.arguments, accepting: "rRt:"), let program = options.rest.first else { return ExitCode.temporary }
+        if call.environment["PROTO"] != Array("TCP".utf8) {
+            guard setVariables(options) else { return ExitCode.temporary }
+        }
+        var arguments: [UnsafeMutablePointer<CChar>?] = options.rest.map { strdup($0.text) } + [nil]
+        execvp(program.text, &arguments)
+        return ExitCode.temporary
+    }
+
+    private static func setVariables(_ options: Options) -> Bool {
+        guard let local = Endpoint.local(of: 0), let remote = Endpoint.remote(of: 0) else { return false }
+        var seconds = standardIdentSeconds
+        var asksIdent = true
+        for option in options.options {
+            switch option.letter {
+            case "r": asksIdent = true
+            case "R": asksIdent = false
+            default: seconds = parseLeadingDecimal(option.value) ?? seconds
+            }
+        }
+        set("PROTO", "TCP")
+        set("TCPLOCALIP", local.address.description)
+        set("TCPLOCALPORT", String(local.port))
+        set("TCPLOCALHOST", local.hostName())
+        set("TCPREMOTEIP", remote.address.description)
+        set("TCPREMOTEPORT", String(remote.port))
+        set("TCPREMOTEHOST", remote.hostName())
+        set("TCPREMOTEINFO", asksIdent ? Ident.user(of: remote, at: local, seconds: seconds) : nil)
+        return true
+    }
+
+    private static func set(_ name: String, _ value: String?) {
+        if let value { setenv(name, value, 1) } else { unsetenv(name) }
+    }
+}

@@ -1,0 +1,14 @@
+/// The files of configuration that some program of ours reads (docs/control-files.md).
+enum KnownFiles {
+    static let control: Set<String> = [
+        "me", "badmailfrom", "bouncefrom", "bouncehost", "concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes",
+        "defaultdelivery", "defaultdomain", "defaulthost", "doublebouncehost", "doublebounceto", "envnoathost", "helohost", "idhost", "localiphost",
+        "locals", "morercpthosts", "morercpthosts.cdb", "percenthack", "plusdomain", "queuelifetime", "rcpthosts", "smtpgreeting", "smtproutes",
+        "timeoutconnect", "timeoutremote", "timeoutsmtpd", "virtualdomains",
+    ]
+    static let numbers = [
+        "concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes", "queuelifetime", "timeoutconnect", "timeoutremote",
+        "timeoutsmtpd",
+    ]
+    static let users: Set<String> = ["assign", "cdb", "include", "exclude", "mailnames", "subusers", "append"]
+}
