@@ -73,7 +73,7 @@ let package = Package(
         module("Services", "Resolver", ["Addresses", "Bytes", "ControlFiles", "CUnbound", "Frames", "Posix"]),
         module("Services", "Routing", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
-        module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "MailboxStorage", "Posix"]),
+        module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "MailboxStorage", "Posix"]),
         module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
@@ -91,7 +91,7 @@ let package = Package(
 
         // Commands.
         module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "Posix", "QueueAdministration", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
-        module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("martlet", ["MartletCommands"], links: foundation),
         program("martletd", ["QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"]),
@@ -101,7 +101,7 @@ let package = Package(
         tests("GroundTests", ["Bytes", "CDB", "ControlFiles", "Posix", "TemporaryFolder"]),
         tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader", "QmailQueueFormat"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
-        tests("SMTPServerTests", ["Addresses", "Bytes", "SMTPServer"]),
+        tests("SMTPServerTests", ["Addresses", "Bytes", "MessageHeader", "Routing", "SMTPClient", "SMTPServer"]),
         tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient"]),
         tests("ResolverTests", ["Addresses", "Bytes", "Frames", "Resolver"]),
@@ -114,6 +114,7 @@ let package = Package(
         tests("RoutingTests", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing", "TemporaryFolder"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix", "TemporaryFolder"]),
         tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "MessageHeader", "Posix", "QmailCommands"]),
+        tests("QueueRoleTests", ["Addresses", "Bounces", "Bytes", "Frames", "JournalFormat", "QueueRole", "Routing"]),
         tests("SupervisorTests", ["RoleContext", "Supervisor"]),
     ]
 )
