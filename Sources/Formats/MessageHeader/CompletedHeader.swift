@@ -30,8 +30,8 @@ private struct Completion {
     private var fromHeader: [[UInt8]] = []
     private var fromResent: [[UInt8]] = []
     private var returnPath: [UInt8]?
-    /// The addresses of each To and Cc, left to right.
-    private var visible: [[[HeaderToken]]] = []
+    /// The addresses of each To and Cc, left to right; kept only where a mailing list is looked for.
+    private var visible: [[ArraySlice<HeaderToken>]] = []
 
     init(_ settings: SubmissionSettings) { self.settings = settings }
 
@@ -65,7 +65,7 @@ private struct Completion {
         let list = list(field)
         let addresses = (list?.addresses ?? []).map(\.envelopeForm)
         if field.kind.isResent { fromResent += addresses } else { fromHeader += addresses }
-        if field.kind == .to || field.kind == .cc { visible.append((list?.addresses ?? []).reversed()) }
+        if !settings.mailingLists.isEmpty, field.kind == .to || field.kind == .cc { visible.append((list?.addresses ?? []).reversed()) }
         guard field.kind != .bcc, field.kind != .resentBcc else { return }
         if let list, list.isComplete { kept += list.tokens.printed(as: field.name) } else { kept += field.bytes }
     }
@@ -95,13 +95,14 @@ private struct Completion {
         var user = settings.senderUser ?? settings.user
         if settings.style.contains(.verpPerMessage) { user += "-\(settings.now).\(settings.processID)".utf8 }
         if verp { user.append(ASCII.hyphen) }
-        let address = mailbox(user, settings.senderHost ?? settings.host).envelopeForm
+        let address = mailbox(user, settings.senderHost ?? settings.host).addresses.first?.envelopeForm ?? []
         return verp ? address + "-@[]".utf8 : address
     }
 
-    private func mailbox(_ user: [UInt8], _ host: [UInt8]?) -> [HeaderToken] {
+    /// Read as a list, as qmail-inject does: a host of two words makes two addresses, of which the last counts.
+    private func mailbox(_ user: [UInt8], _ host: [UInt8]?) -> AddressList {
         let host = host.map { [.at] + AddressRewriting.hostTokens($0) } ?? []
-        return settings.rewriting.rewritten([AddressRewriting.localPart(user[...])] + host)
+        return AddressList([AddressRewriting.localPart(user[...])] + host, settings.rewriting)
     }
 
     // MARK: - New fields
@@ -133,7 +134,7 @@ private struct Completion {
     }
 
     private func from(_ name: String) -> [UInt8] {
-        let address = mailbox(settings.user, settings.host)
+        let address = mailbox(settings.user, settings.host).tokens
         var tokens = address
         if let personalName = settings.personalName {
             let asComment = settings.style.contains(.nameAsComment)
@@ -145,8 +146,7 @@ private struct Completion {
     /// Every address of To and Cc, when one of them is a mailing list the user reads (spec-qmail §11.3).
     private var mailFollowupTo: [UInt8] {
         let addresses = visible.reversed().flatMap { $0 }
-        guard !present.contains(.mailFollowupTo), !settings.mailingLists.isEmpty,
-            addresses.contains(where: { settings.mailingLists.contains($0.envelopeForm.lowercasedASCII()) })
+        guard !present.contains(.mailFollowupTo), addresses.contains(where: { settings.mailingLists.contains($0.envelopeForm.lowercasedASCII()) })
         else { return [] }
         let lines = addresses.map { Address($0.envelopeForm)?.quoted ?? $0.printed }
         return Array("Mail-Followup-To: ".utf8) + lines.joined(separator: Array(",\n  ".utf8)) + [ASCII.lf]
