@@ -26,7 +26,7 @@ import Testing
     func whatLspawnSaysToRoute(_ packet: [UInt8], _ isGood: Bool) throws {
         let frame = try Self.frame(packet)
         #expect((try? Identity.Request(frame)) != nil == isGood)
-    }
+        #expect(((try? Identity.Request(frame)) != nil) == isGood)
 
     /// None that is cut short, and none with a byte more.
     @Test(arguments: [request.encode(), [2, 9, 0, 0, 0, 1, 0, 0x2F, 0, 0, 0, 0], [1, 7, 0, 0, 0, 1, 0, 0x61], [2, 7, 0, 0, 0, 2]])
