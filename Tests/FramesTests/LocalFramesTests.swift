@@ -25,17 +25,30 @@ import Testing
     @Test(arguments: [([1, 7, 0, 0, 0, 1, 0, 0x61], true), ([2, 7, 0, 0, 0, 2], true), ([2, 7, 0, 0, 0, 3], false), ([3, 7, 0, 0, 0], false)])
     func whatLspawnSaysToRoute(_ packet: [UInt8], _ isGood: Bool) throws {
         let frame = try Self.frame(packet)
-        #expect((try? Identity.Request(frame)) != nil == isGood)
+        #expect(((try? Identity.Request(frame)) != nil) == isGood)
+    }
+
+    enum Reader {
+        case request, probe, toRoute
+
+        func takes(_ frame: Frame) -> Bool {
+            switch self {
+            case .request: (try? WorkerRequest(frame)) != nil
+            case .probe: (try? WorkerProbe(frame)) != nil
+            case .toRoute: (try? Identity.Request(frame)) != nil
+            }
+        }
     }
 
     /// None that is cut short, and none with a byte more.
-    @Test(arguments: [request.encode(), [2, 9, 0, 0, 0, 1, 0, 0x2F, 0, 0, 0, 0], [1, 7, 0, 0, 0, 1, 0, 0x61], [2, 7, 0, 0, 0, 2]])
-    func onlyWholeFramesAreTaken(_ packet: [UInt8]) throws {
+    @Test(arguments: [
+        (Reader.request, request.encode()), (.probe, [2, 9, 0, 0, 0, 1, 0, 0x2F, 0, 0, 0, 0]), (.toRoute, [1, 7, 0, 0, 0, 1, 0, 0x61]),
+        (.toRoute, [2, 7, 0, 0, 0, 2]),
+    ])
+    func onlyWholeFramesAreTaken(_ reader: Reader, _ packet: [UInt8]) throws {
+        #expect(reader.takes(try Self.frame(packet)))
         for cut in Array(1..<packet.count).map({ Array(packet[..<$0]) }) + [packet + [0]] {
-            let frame = try Self.frame(cut)
-            #expect((try? WorkerRequest(frame)) == nil)
-            #expect((try? WorkerProbe(frame)) == nil)
-            #expect((try? Identity.Request(frame)) == nil)
+            #expect(!reader.takes(try Self.frame(cut)))
         }
     }
 }
