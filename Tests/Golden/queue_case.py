@@ -67,7 +67,7 @@ class QueueCase:
         """By qmail-queue, as user golden; its exit code."""
         envelope = b"F" + to_bytes(message["sender"]) + b"\0" + b"".join(b"T" + to_bytes(r) + b"\0" for r in message["recips"]) + b"\0"
         self.born = self.born or time.time()
-        return run_qmail_queue(to_bytes(message["message"]), envelope, GOLDEN)
+        return run_qmail_queue(to_bytes(message["message"]), envelope, GOLDEN).returncode
 
     def settle(self):
         """Answers deliveries until nothing is pending and nothing more happens."""
@@ -116,7 +116,7 @@ class QueueCase:
 
 
 def run_qmail_queue(message, envelope, uid):
-    """The program itself; its exit code."""
+    """The program itself; a CompletedProcess."""
     gid = next(gid for number, gid in ACCOUNTS.values() if number == uid)
     identity = {"user": uid, "group": gid, "extra_groups": [gid]} if namespaces.is_root() else {}
     content = frames.sealed(message)
@@ -135,8 +135,8 @@ def run_qmail_queue(message, envelope, uid):
     os.close(writing)
     try:
         return subprocess.run(
-            ["qmail-queue"], executable=QMAIL / "bin/qmail-queue", stdin=content, stdout=reading, timeout=LIMIT, cwd="/",
-            env={"PATH": f"{QMAIL}/bin:/usr/bin:/bin"}, **identity).returncode
+            ["qmail-queue"], executable=QMAIL / "bin/qmail-queue", stdin=content, stdout=reading, stderr=subprocess.PIPE, timeout=LIMIT, cwd="/",
+            env={"PATH": f"{QMAIL}/bin:/usr/bin:/bin"}, **identity)
     finally:
         os.close(reading)
         os.close(content)

@@ -1,9 +1,11 @@
 """martlet import qmail: qmail homes built by hand (qmail §4.1), imported, and delivered by the real system; what arrives is counted outside."""
 
+import base64
 import fcntl
 import json
 import os
 import pathlib
+import pty
 import re
 import shutil
 import signal
@@ -14,7 +16,7 @@ import time
 import pytest
 
 from fault_smtp import FaultServer
-from martlet import HOST, account, as_account, wait_until
+from martlet import HOST, ROOT, account, as_account, wait_until
 from qmail_home import QmailHome, record
 
 DAY = 86400
@@ -163,6 +165,67 @@ def test_any_split(home, qmail, split, split_todo):
     assert subjects(home.messages("alice")) == [f"{kind} {number}" for kind in ("queued", "routed") for number in range(5)]
 
 
+# What the reference wrote
+
+
+def recorded(name):
+    return [json.loads(line) for line in open(ROOT / "Tests/Golden/qmail" / name)]
+
+
+def recorded_bytes(file):
+    if "content_b64" in file:
+        return base64.b64decode(file["content_b64"])
+    content = file["content"]
+    return base64.b64decode(content["b64"]) if isinstance(content, dict) else content.encode()
+
+
+def test_what_the_references_qmail_queue_wrote_comes_in(home, qmail):
+    """Its recorded cases: what it accepted, and what it left when it refused (qmail §3.1)."""
+    source = qmail()
+    accepted, refused = {}, []
+    for number, case in enumerate(recorded("qmail-queue.jsonl"), 1000):
+        files = case["expect"].get("queue_files") or {}
+        for name, file in files.items():
+            kind = name.split("/")[0]
+            if kind in ("mess", "intd", "todo"):
+                source.write(kind, number, recorded_bytes(file).replace(b"<PID>", b"4711"))
+        if any(name.startswith("todo/") for name in files):
+            accepted[number] = recorded_bytes(files["todo/<ID>"]).split(b"\0T")[1:]
+        elif any(name.startswith("mess/") for name in files):
+            refused.append(number)
+    assert len(accepted) > 10 and len(refused) > 4
+    code, output, _ = run_import(home, source, "--json")
+    report = json.loads(output)
+    assert (code, report["imported"], report["skipped"], report["damaged"]) == (0, len(accepted), len(refused), 0)
+    assert {finding["subject"] for finding in report["findings"] if finding["kind"] == "skipped"} == {f"msg {number}" for number in refused}
+    home.control("concurrencylocal", "0")
+    home.control("concurrencyremote", "0")
+    home.start()
+    listed = re.findall(r"\t(?:local|remote)\t(.*)", home.command("qmail-qread").stdout.decode())
+    wanted = [recipient.removesuffix(b"\0") for recipients in accepted.values() for recipient in recipients]
+    wanted = [recipient if b"@" in recipient else recipient + f"@{HOST}".encode() for recipient in wanted]
+    # An address that our envelope has no room for loses the end of its local part.
+    shown = [re.sub(rb"[^ -~]", b"_", recipient).decode()[:900] for recipient in wanted]
+    assert sorted(recipient[:900] for recipient in listed) == sorted(shown)
+
+
+@pytest.mark.parametrize("name, failed", [("send-052", ""), ("send-053", "  done\tremote\ta@mx.golden.example\n")])
+def test_what_the_references_qmail_send_left_comes_in(home, qmail, name, failed):
+    """Recorded at its stop, with messages under way: `qmail-qread` says the same after the import, and once more who failed (decision 13)."""
+    expected = next(case for case in recorded("qmail-send.jsonl") if case["id"] == name)["expect"]
+    source = qmail()
+    number, birth = source.message(body("x")), NOW + DAY
+    for file in expected["left"]:
+        source.write(file["file"].split("/")[0], number, recorded_bytes(file), birth + file.get("next_attempt_after_birth", 0))
+    assert run_import(home, source)[0] == 0
+    home.start()
+    size = source.file("mess", number).stat().st_size
+    listing = home.command("qmail-qread").stdout.decode()
+    date = time.strftime("%-d %b %Y %H:%M:%S", time.gmtime(birth))
+    assert listing == expected["qread"].replace("<QDATE>", date).replace("<ID1>", "1").replace("<BYTES>", str(size)) + failed
+    assert "starting delivery" not in home.log()
+
+
 # Interruptions
 
 
@@ -242,6 +305,22 @@ def test_our_own_home_is_refused(home):
 
 
 # Damage and the report
+
+
+def test_a_terminal_sees_progress_and_a_pipe_does_not(home, qmail):
+    source = qmail()
+    for number in range(5):
+        source.routed("", body(f"{number}"), local=[f"Talice@{HOST}"])
+    freeze(source)
+    terminal, side = pty.openpty()
+    environment = {"QMAILHOME": str(home.home), "PATH": os.environ["PATH"]}
+    command = [home.programs / "martlet", "import", "qmail", source.path]
+    done = subprocess.run([*command, "--dry-run"], stdout=subprocess.PIPE, stderr=side, env=environment, timeout=60, **as_account())
+    assert done.returncode == 0 and b"5 of 5" not in done.stdout
+    assert os.read(terminal, 1000).endswith(b"\r5 of 5 messages\r\n")
+    os.close(side)
+    os.close(terminal)
+    assert run_import(home, source)[2] == ""
 
 
 def test_damage_is_named_and_holds_up_nothing(home, qmail):
@@ -367,3 +446,18 @@ def test_what_root_imports_belongs_to_the_queue(home, qmail):
     home.start()
     home.wait_for_messages("alice", 3)
     assert pathlib.Path(home.home / "queue/import/done").read_text().count("\n") == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("planted", ["journal", "content", "import", "lock"])
+def test_a_link_planted_in_the_queue_leads_root_nowhere(home, qmail, tmp_path, planted):
+    source = qmail()
+    source.routed("", body("x" * 2_000_000), local=[f"Talice@{HOST}"])
+    tmp_path.chmod(0o755)
+    target = tmp_path / "roots"
+    target.mkdir(mode=0o755)
+    (home.home / "queue" / planted).symlink_to(target)
+    freeze(source)
+    done = home.command("martlet", "import", "qmail", source.path, user=0, group=0)
+    assert done.returncode == 111 and b"access denied" in done.stderr, done
+    assert list(target.iterdir()) == []

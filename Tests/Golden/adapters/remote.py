@@ -17,6 +17,10 @@ from sandbox import PLACES
 
 PORT = 2525
 
+# What of a case this adapter reads, and what it compares or knows not to be ours.
+KEYS = {"server", "dns", "port", "tcpto"}
+EXPECT = {"exit", "stdout", "stderr", "server_received", "tcpto"}
+
 
 def missing(case, sandbox):
     return None if case.program in sandbox.names else case.program

@@ -18,6 +18,10 @@ from sandbox import PLACES, write_files
 MARGIN = 5
 BOUNCE_SENDERS = (b"", b"#@[]")
 
+# What of a case this adapter reads, and what it compares or knows not to be ours.
+KEYS = {"reports", "inject", "actions", "conc"}
+EXPECT = {"exit", "log", "commands", "bounces", "left", "qread", "qstat"}
+
 
 def missing(case, sandbox):
     return None if (namespaces.PROGRAMS / "martletd").exists() else "martletd"

@@ -7,6 +7,10 @@ from compare import Comparison
 from roles import prepare_queue
 from sandbox import PLACES
 
+# What of a case this adapter reads, and what it compares or knows not to be ours.
+KEYS = {"tcpto"}
+EXPECT = {"exit", "stdout", "stderr", "tcpto_all_zero"}
+
 
 def missing(case, sandbox):
     return None if case.program in sandbox.names else case.program
