@@ -158,7 +158,9 @@ final class Dispatcher {
             opening[channel] -= 1
             if isStopping {
                 if attachment != nil { queue.handles.release(start.id) }
-                return ended(start)
+                // It was not tried: a pass that ends so has no next time to be written down, the message is due when the queue starts again.
+                _ = schedule.ended(start.id, start.channel, destination: start.destination)
+                return
             }
             let running = announce(start, message)
             guard let attachment else {
