@@ -64,7 +64,7 @@ final class RouteDoor {
     }
 
     private func ask(_ question: Route.Question, _ client: Client) {
-        let (channel, recipient) = rewriting.refreshed().channel(of: question.recipient)
+        let (channel, recipient, _) = rewriting.refreshed().channel(of: question.recipient)
         // Nothing runs for an empty local part: such mail is taken and thrown away (spec-qmail §2.4).
         guard channel == .local, !recipient.localPart.isEmpty else {
             return send(Route.Answer(token: question.token, verdict: channel == .local ? .exists : .unknown), to: client)
