@@ -25,7 +25,7 @@ import Testing
     @Test(arguments: [([1, 7, 0, 0, 0, 1, 0, 0x61], true), ([2, 7, 0, 0, 0, 2], true), ([2, 7, 0, 0, 0, 3], false), ([3, 7, 0, 0, 0], false)])
     func whatLspawnSaysToRoute(_ packet: [UInt8], _ isGood: Bool) throws {
         let frame = try Self.frame(packet)
-        #expect((try? Identity.Request(frame)) != nil == isGood)
+        #expect(((try? Identity.Request(frame)) != nil) == isGood)
     }
 
     /// None that is cut short, and none with a byte more.
