@@ -1,13 +1,17 @@
 """Mail clients of Debian send through our sendmail into a running martletd, each in its own way of calling it."""
 
 import email
+import fcntl
 import os
 import shutil
+import struct
 import subprocess
+import termios
 
 import pytest
 
 from martlet import HOST, LIMIT, as_account
+from test_lspawn import until
 
 SENDER = f"bob@{HOST}"
 
@@ -19,17 +23,20 @@ def mail(home):
     home.start()
     client = home.user("client")
 
+    def surroundings(more=None):
+        return dict(
+            cwd=client, env={"PATH": os.environ["PATH"], "QMAILHOME": str(home.home), "HOME": str(client), "TMPDIR": str(client), "USER": "bob",
+                             "LC_ALL": "C.UTF-8", **(more or {})}, **as_account())
+
     def run(*command, stdin=b"", needs=None, environment=None):
         if not shutil.which(needs or command[0]):
             pytest.skip(f"{needs or command[0]} is not installed")
         done = subprocess.run(
-            [str(part) for part in command], input=stdin, capture_output=True, timeout=LIMIT, cwd=client,
-            env={"PATH": os.environ["PATH"], "QMAILHOME": str(home.home), "HOME": str(client), "TMPDIR": str(client), "USER": "bob",
-                 "LC_ALL": "C.UTF-8", **(environment or {})}, **as_account())
+            [str(part) for part in command], input=stdin, capture_output=True, timeout=LIMIT, **surroundings(environment))
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
-    run.instance, run.home, run.sendmail = home, client, home.programs / "sendmail"
+    run.instance, run.home, run.sendmail, run.surroundings = home, client, home.programs / "sendmail", surroundings
     return run
 
 
@@ -123,3 +130,23 @@ def test_python_and_cron_style_calls(mail):
         mail(mail.sendmail, *arguments, stdin=text)
     senders = [message["Return-Path"] for message in arrived(mail, 4)]
     assert sorted(senders) == sorted([f"<{SENDER}>", f"<{SENDER}>", "<>", f"<{SENDER}>"])
+
+
+def is_read(pipe):
+    """Whether nothing is left in the pipe."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4)) == (0,)
+
+
+def test_a_client_that_writes_byte_by_byte(mail):
+    """A read may bring a CR alone, whose LF is still to come."""
+    with subprocess.Popen([mail.sendmail, "-t"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, **mail.surroundings()) as sendmail:
+        try:
+            for byte in f"To: alice@{HOST}\r\nSubject: s\r\n\r\none\rtwo\r\n\r".encode():
+                sendmail.stdin.write(bytes([byte]))
+                until(lambda: is_read(sendmail.stdin) or sendmail.poll() is not None)
+            sendmail.stdin.close()
+            assert (sendmail.wait(LIMIT), sendmail.stderr.read()) == (0, b"")
+        finally:
+            sendmail.kill()
+    message, = mail.instance.wait_for_messages("alice", 1)
+    assert message.endswith(b"\nSubject: s\n\none\rtwo\n\r\n")

@@ -95,6 +95,16 @@ struct Input {
         buffer.removeFirst(start)
         start = 0
         let old = buffer.count
+        // All that came may be held back: a CR.
+        repeat {
+            try append()
+            lineEnds?.convert(&buffer, from: old, isAtEnd: isAtEnd)
+        } while !isAtEnd && buffer.count == old
+    }
+
+    /// One read, behind what is there.
+    private mutating func append() throws(Failure) {
+        let old = buffer.count
         buffer.append(contentsOf: repeatElement(0, count: Self.chunkBytes))
         while true {
             let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress?.advanced(by: old), Self.chunkBytes) }
@@ -103,9 +113,7 @@ struct Input {
             buffer.removeLast(Self.chunkBytes - max(0, count))
             guard count >= 0 else { throw Failure(errno: code) }
             isAtEnd = count == 0
-            lineEnds?.convert(&buffer, from: old, isAtEnd: isAtEnd)
-            // All that came may be held back: a CR.
-            if isAtEnd || buffer.count > old { return }
+            return
         }
     }
 }
