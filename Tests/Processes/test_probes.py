@@ -136,6 +136,18 @@ def test_a_route_that_returns_gets_no_old_answers(post):
     assert verdict(post) == (7, NONEXISTENT)
 
 
+def test_a_route_that_returns_may_name_questions_as_before(post):
+    """The worker's answer to the old one is none to the new one of the same name."""
+    home, pid = stopped(post)
+    give(f"{home}/.qmail-there")
+    ask(post, 7, home, b"-", b"not-there")
+    post.route.close()
+    post.connect_route()
+    ask(post, 7, home, b"-", b"there")
+    os.kill(pid, signal.SIGCONT)
+    assert verdict(post) == (7, EXISTS)
+
+
 def test_deliveries_go_on_beside_questions(post):
     home = post.user("alice")
     for token in range(30):

@@ -8,8 +8,11 @@
 static struct probe {
     struct worker *worker;           /* NULL: this place is free */
     uint32_t token;                  /* route's name for it */
+    uint32_t name;                   /* ours, for the worker: a route that returns begins with its tokens anew */
     int orphan;                      /* the route that asked is gone */
 } probes[MAX_PROBES];
+
+static uint32_t last_name;
 
 enum { UNKNOWN = 0, NONEXISTENT = 2 };
 
@@ -45,7 +48,7 @@ static int hand_over(uint32_t token, const struct identity *who, const struct fi
     unsigned char packet[1 + 4 + 3 * 2 + MAX_HOME + 2 * MAX_ADDRESS];
     struct writer out = {packet, 0, sizeof packet, 0};
     write_byte(&out, 2);
-    write_number(&out, token);
+    write_number(&out, ++last_name);
     write_counted(&out, who->home, strlen(who->home));
     write_counted(&out, dash->start, dash->length);
     write_counted(&out, ext->start, ext->length);
@@ -54,7 +57,7 @@ static int hand_over(uint32_t token, const struct identity *who, const struct fi
     struct worker *w = worker_for(who, &failure);
     struct probe *p = w && !w->blocked ? free_place(w) : NULL;
     if (!p || send_packet(w->socket, packet, out.length, -1) < 0) return 0;
-    *p = (struct probe){w, token, 0};
+    *p = (struct probe){w, token, last_name, 0};
     w->outstanding++;
     return 1;
 }
@@ -78,10 +81,10 @@ int take_probe(const unsigned char *packet, size_t length) {
 int take_verdict(struct worker *w, const unsigned char *packet, size_t length) {
     struct reader r = {packet, packet + length};
     unsigned char type, verdict;
-    uint32_t token;
-    if (!read_byte(&r, &type) || !read_number(&r, &token) || !read_byte(&r, &verdict) || r.at != r.end || verdict > NONEXISTENT) return 0;
+    uint32_t name;
+    if (!read_byte(&r, &type) || !read_number(&r, &name) || !read_byte(&r, &verdict) || r.at != r.end || verdict > NONEXISTENT) return 0;
     for (struct probe *p = probes; p < probes + MAX_PROBES; p++) {
-        if (p->worker != w || p->token != token) continue;
+        if (p->worker != w || p->name != name) continue;
         end(p, verdict);
         return 1;
     }
