@@ -76,10 +76,10 @@ def test_nobody_is_started_who_must_not_be(post, home, uid, gid):
     until(lambda: post.workers() == [])
 
 
-def test_a_home_that_is_open_to_all_is_unknown(post):
-    """Mail for it waits."""
+@pytest.mark.parametrize("mode", [0o777, 0o1700], ids=["open to all", "sticky"])
+def test_a_home_whose_mail_waits_is_unknown(post, mode):
     home = post.user("alice")
-    os.chmod(home, 0o777)
+    os.chmod(home, mode)
     ask(post, 1, home)
     assert verdict(post) == (1, UNKNOWN)
 

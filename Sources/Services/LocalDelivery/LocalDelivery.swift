@@ -59,7 +59,9 @@ package final class LocalDelivery: Sendable {
     /// Whether mail would find a `.qmail`, as far as can be told without any.
     package func answer(_ probe: WorkerProbe) -> Route.Verdict {
         do throws(Undeliverable) {
-            let home = try homes.home(Array(probe.home)).home
+            let (home, isSticky) = try homes.home(Array(probe.home))
+            // The user is at work on these files: mail would wait.
+            if isSticky { return .unknown }
             guard try DotQmailFile.find(in: home, dash: probe.dash, ext: probe.ext) == nil else { return .exists }
             return probe.dash.isEmpty ? .exists : .nonexistent
         } catch {
