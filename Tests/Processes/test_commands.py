@@ -130,6 +130,33 @@ def test_qbiff_without_a_terminal(programs):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
+UTMP = r"""
+import os, pty, struct, subprocess, sys, termios
+master, terminal = pty.openpty()
+name = os.ttyname(terminal)
+os.chmod(name, 0o700)
+with open("/run/utmp", "wb") as file:
+    file.write(struct.pack("<hxxi32s4s32s256s", 7, os.getpid(), name[5:].encode(), b"x", b"tester", b"").ljust(384, b"\0"))
+if sys.argv[2] == "stopped":
+    termios.tcflow(terminal, termios.TCOOFF)
+subprocess.run([sys.argv[1]], check=True, timeout=float(sys.argv[3]), env={"USER": "tester", "LOCAL": "a", "SENDER": "b@c"})
+os.set_blocking(master, False)
+try: sys.stdout.buffer.write(os.read(master, 1000))
+except BlockingIOError: pass
+"""
+
+
+@pytest.mark.parametrize("state, shown", [("ready", b"\a*** TO <a> FROM <b@c>\r\r\n    s/body/"), ("stopped", b"")])
+def test_qbiff_tells_a_terminal_and_does_not_wait_for_it(programs, state, shown):
+    done = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "-",
+         sys.executable, "-c", textwrap.dedent(UTMP), programs / "qbiff", state, str(LIMIT / 2)], input=MESSAGE, capture_output=True, timeout=LIMIT)
+    if b"unshare" in done.stderr or b"mount" in done.stderr:
+        pytest.skip("needs mount namespaces")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == shown
+
+
 # Maildir and mbox
 
 def maildir(path):

@@ -31,7 +31,8 @@ enum Qbiff {
         else { return }
         var info = stat()
         guard fstat(terminal.raw, &info) == 0, info.st_uid == getuid(), info.st_mode & wantsToKnow != 0, isatty(terminal.raw) == 1 else { return }
-        writeAll(text[...], to: terminal.raw)
+        // Once: a terminal that is stopped must not stop the delivery.
+        _ = text.withUnsafeBytes { write(terminal.raw, $0.baseAddress, $0.count) }
     }
 
     private static func notice(_ environment: Environment) -> [UInt8] {
