@@ -340,6 +340,40 @@ def test_tcp_env_asks_who_the_client_is(home, answer, info):
         assert asked == [f"{client.getsockname()[1]}, {accepted.getsockname()[1]}\r\n".encode()]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="listens on port 113")
+@pytest.mark.parametrize("drips", [True, False], ids=["drips", "hangs up"])
+def test_tcp_env_does_not_depend_on_the_ident_server(home, drips):
+    """One that sends a byte now and then gets the time of -t in all; one that hangs up ends nothing."""
+    with contextlib.ExitStack() as stack:
+        _, accepted = stack.enter_context(connection())
+        try:
+            ident = stack.enter_context(socket.create_server(("127.0.0.1", 113)))
+        except OSError:
+            pytest.skip("port 113 is taken")
+
+        def serve():
+            peer, _ = ident.accept()
+            with peer, contextlib.suppress(OSError):
+                while drips and not stopped.wait(0.3):
+                    peer.send(b"x")
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        stopped = threading.Event()
+        stack.callback(stopped.set)
+        threading.Thread(target=serve, daemon=True).start()
+        start = time.monotonic()
+        found = variables(home, accepted, "-t2")
+        assert found["PROTO"] == "TCP" and "TCPREMOTEINFO" not in found
+        assert time.monotonic() - start < 8
+
+
+def test_tcp_env_passes_arguments_on_as_they_are(home):
+    ran = subprocess.run(
+        [home.programs / "tcp-env", "printf", b"%s", b"\xff\xe9"], stdin=subprocess.DEVNULL, capture_output=True,
+        env=environment(home, {"PROTO": "TCP"}), timeout=LIMIT)
+    assert (ran.returncode, ran.stdout) == (0, b"\xff\xe9")
+
+
 @pytest.mark.parametrize("arguments", [[], ["-x", "true"], ["-t"], ["-R", "no-such-program"], ["-R", "true"]])
 def test_tcp_env_fails_without_a_word(home, arguments):
     ran = home.command("tcp-env", *arguments)

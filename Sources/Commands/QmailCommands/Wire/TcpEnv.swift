@@ -7,14 +7,14 @@ private import Posix
 /// Any failure is 111, without a word: the other end of descriptor 2 may be the client.
 enum TcpEnv {
     private static let standardIdentSeconds: UInt64 = 30
+    private static let maxIdentSeconds: UInt64 = 86_400
 
     static func run(_ call: Invocation) -> Int32 {
-        guard let options = try? Options(call.arguments, accepting: "rRt:"), let program = options.rest.first else { return ExitCode.temporary }
+        guard let options = try? Options(call.arguments, accepting: "rRt:"), !options.rest.isEmpty else { return ExitCode.temporary }
         if call.environment["PROTO"] != Array("TCP".utf8) {
             guard setVariables(options) else { return ExitCode.temporary }
         }
-        var arguments: [UnsafeMutablePointer<CChar>?] = options.rest.map { strdup($0.text) } + [nil]
-        execvp(program.text, &arguments)
+        _ = Child.become(options.rest)
         return ExitCode.temporary
     }
 
@@ -26,7 +26,7 @@ enum TcpEnv {
             switch option.letter {
             case "r": asksIdent = true
             case "R": asksIdent = false
-            default: seconds = parseLeadingDecimal(option.value) ?? seconds
+            default: seconds = min(parseLeadingDecimal(option.value) ?? seconds, maxIdentSeconds)
             }
         }
         set("PROTO", "TCP")
