@@ -108,7 +108,7 @@ let package = Package(
         tests("GroundTests", ["Bytes", "CDB", "ControlFiles", "Posix", "TemporaryFolder"]),
         tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader", "QmailQueueFormat"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
-        tests("SMTPServerTests", ["Addresses", "Bytes", "Reception", "SMTPServer"]),
+        tests("SMTPServerTests", ["Addresses", "Bytes", "MessageHeader", "Reception", "Routing", "SMTPClient", "SMTPServer", "WireContent"]),
         tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient", "WireContent"]),
         tests("QMTPTests", ["Addresses", "Bytes", "Netstrings", "QMQP", "QMTP", "Reception"]),

@@ -7,5 +7,15 @@ put_programs() {
         "$as" sh -c 'cat >"$1" && chmod 755 "$1"' - "$to/.$program.new" <"$from/$program"
         "$as" mv -fT "$to/.$program.new" "$to/$program"
     done
-    while read -r name; do "$as" ln -sfnT qmail "$to/$name"; done <"$(dirname "${BASH_SOURCE[0]}")/commands"
+    while read -r name _; do "$as" ln -sfnT qmail "$to/$name"; done < <("$from/qmail" --names)
+}
+
+# put_pages FROM TO: the manual pages of those names in TO/man1, TO/man5 and TO/man8.
+put_pages() {
+    local name section
+    while read -r name section; do
+        mkdir -p "$2/man$section"
+        "$1/qmail" --man "$name" >"$2/man$section/$name.$section"
+        chmod 644 "$2/man$section/$name.$section"
+    done < <("$1/qmail" --names)
 }

@@ -107,6 +107,24 @@ import Testing
         #expect(found.strayText.text == stray)
     }
 
+    /// Any bytes: nothing stops, and of a file of failures no byte but line ends is lost.
+    @Test(arguments: 0..<2000)
+    func randomFiles(_ seed: Int) {
+        var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1
+        let alphabet = Array("<>:@aFTDup1\0\n\n".utf8)
+        let bytes = (0..<seed % 60).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return alphabet[Int(state >> 33) % alphabet.count]
+        }
+        _ = try? TodoFile(bytes)
+        _ = try? InfoFile(bytes)
+        _ = try? ChannelFile(bytes)
+        _ = ReceivedLine(content: bytes)
+        let file = BounceFile(bytes)
+        let kept = file.strayText + file.paragraphs.flatMap { Array("<".utf8) + $0.recipient + Array(">:".utf8) + $0.text }
+        #expect(kept.filter { $0 != ASCII.lf } == bytes.filter { $0 != ASCII.lf }, "seed \(seed)")
+    }
+
     // MARK: Received
 
     @Test(

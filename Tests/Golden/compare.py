@@ -46,7 +46,7 @@ class Comparison:
         for number, (old, new) in enumerate(zip(recorded, received), 1):
             label = "" if len(recorded) == 1 else f" {number}"
             for part in ("message", "envelope"):
-                self.text(f"{part}{label}", old and old[part], new and new[part])
+                self.text(f"{part}{label}", old[part] if old else None, new[part] if new else None)
 
     def files(self, recorded, found):
         """Changes of files: {path: change} as recorded, and as Box.changes gives them."""

@@ -1,35 +1,78 @@
 """differences.toml: which cases are answered differently on purpose, and which do not apply; each with its reason."""
 
+import base64
+import dataclasses
 import fnmatch
 import pathlib
+import re
 import tomllib
 
 PATH = pathlib.Path(__file__).with_name("differences.toml")
-_KINDS = {"different", "not-applicable"}
+_KINDS = ("different", "not-applicable")
+_KEYS = {"cases", "where", "why", "instead"}
+
+
+@dataclasses.dataclass
+class Entry:
+    """`cases` are FILE/ID, or names of programs; `where` narrows them down by what a case says: {path in it: regular expression}."""
+
+    kind: str
+    cases: list
+    why: str
+    where: dict
+    # Keys of `expect` that our own answer changes; None: our answer is not checked.
+    instead: dict | None
+
+    def names(self, case):
+        return any(_matches(pattern, case) for pattern in self.cases) and all(
+            any(re.fullmatch(pattern, value, re.S) for value in _values(case.record, path)) for path, pattern in self.where.items())
 
 
 class Lists:
-    """Entries name cases as FILE/ID, or FILE/PROGRAM for all of a program; `*` stands for any characters."""
+    """All entries, in the order of the file; the first that names a case decides."""
 
     def __init__(self, path):
         content = tomllib.loads(path.read_text())
-        if set(content) - _KINDS:
-            raise SystemExit(f"golden: {path}: unknown table {sorted(set(content) - _KINDS)[0]}")
-        self.entries = [(kind, entry) for kind, entries in content.items() for entry in entries]
-        for _, entry in self.entries:
-            if not entry.get("cases") or not entry.get("why"):
-                raise SystemExit(f"golden: {path}: an entry needs cases and why: {entry}")
+        self.entries = [_entry(kind, record, path) for kind, records in content.items() for record in records]
 
     def find(self, case):
-        """("different" or "not-applicable", entry), or (None, None)."""
-        return next(((kind, entry) for kind, entry in self.entries if any(_names(p, case) for p in entry["cases"])), (None, None))
+        """The entry that names the case, or None."""
+        return next((entry for entry in self.entries if entry.names(case)), None)
 
     def unused(self, cases):
-        """Patterns that name no case at all, of files that are there."""
+        """Patterns that name no case at all, of files that are there. An entry with `where` is a rule, whether a case needs it or not."""
         files = {case.file for case in cases}
-        return [pattern for _, entry in self.entries for pattern in entry["cases"]
-                if pattern.split("/")[0] in files and not any(_names(pattern, case) for case in cases)]
+        return [pattern for entry in self.entries if not entry.where for pattern in entry.cases
+                if "/" in pattern and pattern.split("/")[0] in files and not any(_matches(pattern, case) for case in cases)]
 
 
-def _names(pattern, case):
-    return fnmatch.fnmatchcase(case.name, pattern) or fnmatch.fnmatchcase(f"{case.file}/{case.program}", pattern)
+def _entry(kind, record, path):
+    if kind not in _KINDS:
+        raise SystemExit(f"golden: {path}: unknown table {kind}")
+    if not record.get("cases") or not record.get("why") or set(record) - _KEYS:
+        raise SystemExit(f"golden: {path}: an entry has cases and why, and may have where and instead: {record}")
+    return Entry(kind, record["cases"], record["why"], record.get("where", {}), record.get("instead"))
+
+
+def _matches(pattern, case):
+    return fnmatch.fnmatchcase(case.name, pattern) or case.program == pattern
+
+
+def _values(value, path):
+    """Texts at a path like `inject.*.sender`: `*` stands for each item, a list at the end for all of its items."""
+    first, _, rest = path.partition(".")
+    if path == "":
+        return [text for item in value for text in _values(item, "")] if isinstance(value, list) else [_text(value)]
+    if isinstance(value, dict):
+        if first + "_b64" in value:
+            return _values({"b64": value[first + "_b64"]}, rest)
+        items = list(value.values()) if first == "*" else [value[first]] if first in value else []
+    elif isinstance(value, list):
+        items = value if first == "*" else value[int(first):][:1]
+    else:
+        items = []
+    return [text for item in items for text in _values(item, rest)]
+
+
+def _text(value):
+    return base64.b64decode(value["b64"]).decode("latin-1") if isinstance(value, dict) and "b64" in value else str(value)

@@ -66,6 +66,7 @@ def furnish(programs, scratch):
     _mount(scratch, VAR, None, MS_BIND | 16384)
     socket.sethostname(HOST)
     _raise_loopback()
+    _answer_for("192.0.2.0", 24)
     os.umask(0o022)
     os.chdir("/")
 
@@ -99,6 +100,19 @@ def _raise_loopback():
         request = fcntl.ioctl(any_socket, SIOCGIFFLAGS, struct.pack("16sh22x", b"lo", 0))
         flags = struct.unpack("16sh22x", request)[1]
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | IFF_UP))
+
+
+def _answer_for(network, bits):
+    """Makes every address of the network one that this host answers, without giving it to an interface (`ip route add local … dev lo`)."""
+    NEWROUTE, REQUEST, ACK, CREATE = 24, 1, 4, 0x400
+    LOCAL_TABLE, STATIC, HOST_SCOPE, LOCAL_TYPE, DESTINATION, INTERFACE = 255, 4, 254, 2, 1, 4
+    route = struct.pack("BBBBBBBBI", socket.AF_INET, bits, 0, 0, LOCAL_TABLE, STATIC, HOST_SCOPE, LOCAL_TYPE, 0)
+    route += struct.pack("HH4s", 8, DESTINATION, socket.inet_aton(network)) + struct.pack("HHI", 8, INTERFACE, socket.if_nametoindex("lo"))
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as kernel:
+        kernel.send(struct.pack("IHHII", 16 + len(route), NEWROUTE, REQUEST | ACK | CREATE, 1, 0) + route)
+        error = struct.unpack_from("i", kernel.recv(4096), 16)[0]
+    if error:
+        raise OSError(-error, os.strerror(-error), network)
 
 
 def empty(folder):

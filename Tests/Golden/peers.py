@@ -54,6 +54,9 @@ class SMTPServer(Server):
 
     def serve(self, connection):
         self._left, self._is_in_message, self._line = list(self._replies), False, b""
+        if isinstance(self._left[:1] and self._left[0], str) and not self._left[0].endswith("\n"):
+            # The client waits for the rest of this line, as long as we do.
+            connection.settimeout(1)
         if not self._reply(connection, b""):
             return
         while data := self._read(connection):

@@ -13,8 +13,8 @@ from namespaces import ACCOUNTS, GOLDEN, QMAIL
 from roles import Clock, Role, boundary, log, prepare_queue
 
 CHANNELS = ("local", "remote")
-# As recorded: what is pending is answered when nothing has happened for so long.
-QUIET = 0.12
+# What is pending is answered when the queue has had nothing to do for so long.
+QUIET = 0.05
 # Nothing here takes longer than milliseconds; what never becomes quiet is wrong.
 LIMIT = 20
 
@@ -54,7 +54,11 @@ class QueueCase:
         self._reports = {key: value if isinstance(value, list) else [value] for key, value in reports.items()}
         self._attempts = collections.Counter()
         self.commands = []
+        # When the first message was given to the queue, Unix seconds.
+        self.born = None
         prepare_queue()
+        # The journal begins with a segment of zeros; a small one is made sooner.
+        (QMAIL / "control/queuesegmentbytes").write_text(f"{1 << 20}\n")
         self.clock = Clock()
         self.role = Role("queue", "qmailq", ["inject", "deliver-local", "deliver-remote", "admin"], self.clock)
         self.peers = [Peer(channel, capacity) for channel in CHANNELS]
@@ -62,7 +66,8 @@ class QueueCase:
     def inject(self, message):
         """By qmail-queue, as user golden; its exit code."""
         envelope = b"F" + to_bytes(message["sender"]) + b"\0" + b"".join(b"T" + to_bytes(r) + b"\0" for r in message["recips"]) + b"\0"
-        return run_qmail_queue(to_bytes(message["message"]), envelope, GOLDEN)
+        self.born = self.born or time.time()
+        return run_qmail_queue(to_bytes(message["message"]), envelope, GOLDEN).returncode
 
     def settle(self):
         """Answers deliveries until nothing is pending and nothing more happens."""
@@ -81,7 +86,7 @@ class QueueCase:
             readable = select.select(list(sockets), [], [], QUIET)[0]
             for socket in readable:
                 self.commands += sockets[socket].take()
-            if not readable and size == len(log()):
+            if not readable and size == len(log()) and self.role.is_idle():
                 return
             size = len(log())
 
@@ -111,7 +116,7 @@ class QueueCase:
 
 
 def run_qmail_queue(message, envelope, uid):
-    """The program itself; its exit code."""
+    """The program itself; a CompletedProcess."""
     gid = next(gid for number, gid in ACCOUNTS.values() if number == uid)
     identity = {"user": uid, "group": gid, "extra_groups": [gid]} if namespaces.is_root() else {}
     content = frames.sealed(message)
@@ -130,8 +135,8 @@ def run_qmail_queue(message, envelope, uid):
     os.close(writing)
     try:
         return subprocess.run(
-            ["qmail-queue"], executable=QMAIL / "bin/qmail-queue", stdin=content, stdout=reading, timeout=LIMIT, cwd="/",
-            env={"PATH": f"{QMAIL}/bin:/usr/bin:/bin"}, **identity).returncode
+            ["qmail-queue"], executable=QMAIL / "bin/qmail-queue", stdin=content, stdout=reading, stderr=subprocess.PIPE, timeout=LIMIT, cwd="/",
+            env={"PATH": f"{QMAIL}/bin:/usr/bin:/bin"}, **identity)
     finally:
         os.close(reading)
         os.close(content)

@@ -1,6 +1,7 @@
 """Starts one role of martletd by itself in the sandbox, with its sockets, as the supervisor would; ends it."""
 
 import os
+import pathlib
 import signal
 import socket
 import struct
@@ -9,11 +10,10 @@ import subprocess
 import frames
 import namespaces
 from namespaces import ACCOUNTS, BOX, PROGRAMS, QMAIL
-from sandbox import give
+from sandbox import LOG, give
 
 # An account of ours that qmail does not know.
 QMAILN = (1008, 1001)
-LOG = BOX / "log"
 _STREAMS = {"inject", "route", "dns", "admin"}
 STOP_LIMIT = 40
 
@@ -37,6 +37,15 @@ class Role:
 
     def signal(self, name):
         self.process.send_signal(getattr(signal, "SIG" + name))
+
+    def is_idle(self):
+        """Whether all its threads wait for something: none is on a processor, in line for one, or waiting for the disk."""
+        try:
+            threads = [path.read_text() for path in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/stat")]
+        except OSError:
+            # A thread has ended meanwhile.
+            return False
+        return all(thread.rsplit(")", 1)[1].split()[0] in "SZ" for thread in threads)
 
     def stop(self):
         """An orderly stop; its exit code, None for one that had to be killed."""
@@ -62,7 +71,7 @@ def log():
 
 def trouble():
     """What the roles of the case have said, for a case that went wrong."""
-    said = LOG.read_bytes().decode(errors="replace") if LOG.exists() else ""
+    said = log().decode(errors="replace")
     return ["the log:\n" + said] if said else []
 
 
@@ -115,6 +124,5 @@ class Clock:
 
 
 def prepare_queue():
-    """queue/ of the queue's own account, run/ for everybody, an empty log."""
+    """queue/ is of the queue's own account."""
     give(QMAIL / "queue", *ACCOUNTS["qmailq"])
-    LOG.write_bytes(b"")

@@ -39,24 +39,28 @@ def chosen(every, only):
 
 def outcome(case, deliberate, worker):
     """(class, differences) of one case: what a report counts."""
-    kind, entry = deliberate.find(case)
-    if kind == "not-applicable":
-        return kind, [entry["why"]]
+    entry = deliberate.find(case)
+    if entry and entry.kind == "not-applicable":
+        return entry.kind, [entry.why]
     answer = worker.judge(case)
     verdict, differences = answer["verdict"], answer["differences"]
     if verdict in ("absent", "rootless"):
         return verdict, differences
-    if kind is None:
-        return ("recorded", []) if verdict == "same" else ("wrong", differences)
+    if verdict == "same" and entry and not entry.where:
+        return "wrong", [f"it is answered as recorded; its entry in differences.toml is stale: {entry.why}"]
     if verdict == "same":
-        return "wrong", [f"it is answered as recorded; the entry in differences.toml is stale: {entry['why']}"]
-    if "instead" not in entry:
-        return "different", [entry["why"]]
-    record = {**case.record, "expect": {**case.expect, **entry["instead"]}}
-    answer = worker.judge(cases.Case(case.file, record))
-    if answer["verdict"] == "same":
-        return "different", [entry["why"]]
-    return "wrong", ["it is answered neither as recorded nor as differences.toml says:", *answer["differences"]]
+        return "recorded", []
+    return judged_by(entry, case, worker) if entry else ("wrong", differences)
+
+
+def judged_by(entry, case, worker):
+    """A deliberate difference: as the entry says, if it says what Martlet answers instead."""
+    if entry.instead is not None:
+        record = {**case.record, "expect": {**case.expect, **entry.instead}}
+        answer = worker.judge(cases.Case(case.file, record))
+        if answer["verdict"] != "same":
+            return "wrong", ["it is answered neither as recorded nor as differences.toml says:", *answer["differences"]]
+    return "different", [entry.why]
 
 
 def main():

@@ -12,6 +12,8 @@ from namespaces import ACCOUNTS, BOX, GOLDEN, HOMES, PROGRAMS, QMAIL
 HOME = BOX / "home"
 PLACES = {"HOME": str(HOME), "HOMES": str(HOMES), "QMAIL": str(QMAIL), "BOX": str(BOX)}
 QUEUE_PROGRAM = BOX / "queue" / "take"
+# What roles of martletd say in this case.
+LOG = BOX / "log"
 
 # First part of a recorded path → the folder it means.
 _FOLDERS = {"home": HOME, "control": QMAIL / "control", "users": QMAIL / "users", "queue": QMAIL / "queue"}
@@ -39,6 +41,7 @@ class Sandbox:
         give(HOME, GOLDEN, GOLDEN)
         capture.install(QUEUE_PROGRAM, case.record.get("queue_exit", 0), case.record.get("queue_error"))
         give(QUEUE_PROGRAM.parent, GOLDEN, GOLDEN)
+        LOG.write_bytes(b"")
         self._make_files(case)
 
     def put_programs(self):
@@ -57,13 +60,13 @@ class Sandbox:
             os.utime(place(name), (at, at))
 
     def snapshot(self):
-        """{recorded path: (mode, content; None for a directory)} of home/, control/ and users/."""
+        """{recorded path, of a directory with a slash behind it: (mode, content; None for a directory)} of home/, control/ and users/."""
         found = {}
         for first in ("home", "control", "users"):
             for path in _FOLDERS[first].rglob("*"):
                 info = path.lstat()
                 content = None if stat.S_ISDIR(info.st_mode) else path.read_bytes() if stat.S_ISREG(info.st_mode) else b"(special)"
-                found[f"{first}/{path.relative_to(_FOLDERS[first])}"] = (f"{stat.S_IMODE(info.st_mode):04o}", content)
+                found[f"{first}/{path.relative_to(_FOLDERS[first])}{'/' * (content is None)}"] = (f"{stat.S_IMODE(info.st_mode):04o}", content)
         return found
 
 

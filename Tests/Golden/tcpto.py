@@ -1,4 +1,4 @@
-"""queue/lock/tcpto: which addresses did not answer lately. 64 records of 16 bytes: IPv4 address, number of failures, time."""
+"""run/tcpto (qmail: queue/lock/tcpto): which addresses did not answer lately. 64 records of 16 bytes: IPv4 address, number of failures, time."""
 
 import socket
 import struct
@@ -7,7 +7,7 @@ import time
 from namespaces import ACCOUNTS, QMAIL
 from sandbox import give
 
-PATH = QMAIL / "queue/lock/tcpto"
+PATH = QMAIL / "run/tcpto"
 RECORDS = 64
 # What counts as now.
 FRESH = 60
@@ -19,7 +19,6 @@ def write(entries):
     PATH.parent.mkdir(exist_ok=True)
     PATH.write_bytes(b"".join(records).ljust(16 * RECORDS, b"\0"))
     PATH.chmod(0o644)
-    give(PATH.parent, *ACCOUNTS["qmailq"])
     give(PATH, *ACCOUNTS["qmailr"])
 
 

@@ -9,9 +9,13 @@ import traceback
 
 import namespaces
 import roles
-from adapters import ADAPTERS
+from adapters import ADAPTERS, plain
 from cases import Case
 from sandbox import Sandbox
+
+
+# Keys that every kind of case has.
+COMMON = {"id", "section", "program", "note", "argv", "argv0", "env", "stdin", "files", "modes", "mtimes", "as", "expect"}
 
 
 def program_names(programs):
@@ -22,12 +26,14 @@ def program_names(programs):
 
 def judge(case, sandbox):
     """(verdict, differences): `same`, `differs`, `absent` (no such program), `rootless` (only root can run it)."""
-    adapter = ADAPTERS.get(case.kind)
-    if adapter is None:
-        return "differs", [f"no adapter knows the program {case.program} of {case.file}"]
+    adapter = ADAPTERS.get(case.program, plain)
     missing = adapter.missing(case, sandbox)
     if missing:
-        return "absent", [f"{missing} is not there"]
+        return "absent", [missing]
+    unknown = [key for key in case.record if key.removesuffix("_b64") not in COMMON | adapter.KEYS]
+    unknown += [f"expect.{key}" for key in case.expect if key.removesuffix("_b64") not in adapter.EXPECT]
+    if unknown:
+        return "differs", ["the runner does not know " + ", ".join(unknown)]
     if adapter.needs_root(case) and not namespaces.is_root():
         return "rootless", ["only root can run this"]
     try:

@@ -71,8 +71,14 @@ def copy_programs(target):
     for name in ("martletd", "martlet", "qmail", "martlet-lspawn"):
         shutil.copy(source / name, target / name)
         os.chmod(target / name, 0o755)
-    for name in (ROOT / "Tools/commands").read_text().split():
+    for name in command_names(target):
         os.symlink("qmail", target / name)
+
+
+def command_names(programs):
+    """What the `qmail` program is called besides."""
+    lines = subprocess.run([programs / "qmail", "--names"], capture_output=True, text=True, timeout=LIMIT, check=True).stdout
+    return [line.split()[0] for line in lines.splitlines()]
 
 
 def processes():

@@ -72,6 +72,11 @@ class QmailHome:
             self.write("bounce", number, bounce)
         return number
 
+    def give(self, uid, gid):
+        """All of it to an account; a chown would be a change, so it comes before any snapshot."""
+        for path in [self.path, *self.path.rglob("*")]:
+            os.chown(path, uid, gid, follow_symlinks=False)
+
     def control(self, name, text):
         (self.path / "control" / name).write_text(text)
 

@@ -97,7 +97,7 @@ def test_a_full_disk_refuses_and_drains(home, kind, size):
     with disk as queue:
         home.start()
         accepted, code = fill_until_refused(home, size)
-        assert code in (451, 452) and len(accepted) >= 4
+        assert code == 452 and len(accepted) >= 4
         home.wait_for_log(r"^warning: queue disk is full|^queue: warning: a message could not be kept: .*out of disk space")
         # Still so, and the session says it again and again.
         assert [send(home, 1000, size) for _ in range(3)] == [code] * 3
@@ -128,7 +128,7 @@ def test_no_inodes(home):
     with small_disk(home, "-b", "4096", "-N", "32", image_megabytes=120):
         home.start()
         accepted, code = fill_until_refused(home, 1_200_000, 100)
-        assert code in (451, 452) and len(accepted) > 3
+        assert code == 452 and len(accepted) > 3
         assert home.stop() == 0
         home.control("concurrencylocal", "10")
         home.start()

@@ -8,10 +8,7 @@ import tempfile
 
 import pytest
 
-from martlet import ROOT, Martlet
-
-COMMANDS = (ROOT / "Tools/commands").read_text().split()
-
+from martlet import ROOT, Martlet, command_names
 
 def install(programs, destination, home, **options):
     return subprocess.run([ROOT / "Tools/install", programs, destination, home], capture_output=True, text=True, timeout=60, check=True, **options)
@@ -20,7 +17,14 @@ def install(programs, destination, home, **options):
 def test_staged(programs, tmp_path):
     install(programs, tmp_path, "/var/qmail")
     home = tmp_path / "var/qmail"
-    assert {name: os.readlink(home / "bin" / name) for name in COMMANDS} == {name: "qmail" for name in COMMANDS}
+    commands = command_names(home / "bin")
+    assert {"qmail-inject", "sendmail", "forward", "qmail-start"} <= set(commands)
+    assert {name: os.readlink(home / "bin" / name) for name in commands} == {name: "qmail" for name in commands}
+    pages = sorted(path.stem for path in (home / "man").glob("man?/*"))
+    assert pages == sorted(commands)
+    assert (home / "man/man1/forward.1").read_text().startswith(".TH FORWARD 1 ")
+    for name in ("home", "proc", "maildir"):
+        assert subprocess.run(["sh", "-n", home / "boot" / name], timeout=60).returncode == 0
     for name in ("martletd", "martlet", "qmail", "martlet-lspawn"):
         assert (home / "bin" / name).stat().st_mode & 0o7777 == 0o755
     modes = {name: (home / name).stat().st_mode & 0o7777 for name in ("control", "users", "alias", "queue", "run", "bin")}

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import time
 
@@ -138,6 +139,8 @@ def test_every_line_of_smtplisten_is_listened_on(home):
         client.settimeout(10)
         client.connect(str(path))
         assert client.recv(4) == b"220 "
+    # Whoever may reach the path may connect, whatever the umask of the supervisor.
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666
 
 
 def one_line(home):

@@ -184,6 +184,14 @@ import Testing
         #expect(dialog.exchange("NOOP\r\n") == "250 2.0.0 ok\r\n")
     }
 
+    /// RFC 5321 §4.2.3 452, RFC 3463 X.3.1.
+    @Test func aQueueWithoutRoom() {
+        let dialog = Dialog.ready()
+        dialog.queueAnswer = .full(text: "qq write error or disk full (#4.3.0)")
+        #expect(dialog.exchange("DATA\r\nx\r\n.\r\n") == "354 go ahead\r\n452 4.3.1 qq write error or disk full (#4.3.0)\r\n")
+        #expect(dialog.exchange("NOOP\r\n") == "250 2.0.0 ok\r\n")
+    }
+
     @Test func aQueueThatIsNotThere() {
         let dialog = Dialog.ready()
         dialog.queueIsReachable = false

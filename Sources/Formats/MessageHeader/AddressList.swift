@@ -4,8 +4,8 @@ private import Bytes
 struct AddressList {
     /// The whole list with every address rewritten, left to right.
     private(set) var tokens: [HeaderToken] = []
-    /// Each address, rewritten, the rightmost first.
-    private(set) var addresses: [[HeaderToken]] = []
+    /// Where in `output` each address is, rewritten, the rightmost first.
+    private var ranges: [Range<Int>] = []
     /// False when something could not be read: `addresses` holds what was found before, right of it.
     private(set) var isComplete = true
 
@@ -25,8 +25,14 @@ struct AddressList {
         tokens = output.reversed()
     }
 
+    /// Each address, rewritten, the rightmost first.
+    var addresses: [ArraySlice<HeaderToken>] {
+        ranges.map { tokens[(tokens.count - $0.upperBound)..<(tokens.count - $0.lowerBound)] }
+    }
+
     private mutating func read(_ value: [HeaderToken]) -> Bool {
         var left = value[...]
+        output.reserveCapacity(value.count)
         while let token = left.popLast() {
             switch token {
             case .semicolon:
@@ -97,11 +103,14 @@ struct AddressList {
 
     /// Ends the address under way, also an empty one.
     private mutating func take() {
-        let read: [HeaderToken] = address.reversed()
-        let rewritten = rewriting?.rewritten(read) ?? read
-        addresses.append(rewritten)
-        output += rewritten.reversed()
-        address = []
+        let start = output.count
+        if let rewriting, !rewriting.leaves(rightToLeft: address) {
+            output += rewriting.rewritten(address.reversed()).reversed()
+        } else {
+            output += address
+        }
+        ranges.append(start..<output.count)
+        address.removeAll(keepingCapacity: true)
     }
 
     private mutating func flush() { if !address.isEmpty { take() } }

@@ -26,13 +26,31 @@ package struct AddressRewriting: Sendable {
         }
         if result.last == .dot { result.removeLast() }
         if result.last == .at { result.removeLast() }
-        if !result.contains(.at) { result += [.at] + defaultHost }
+        if !result.contains(where: \.isAt) { result += [.at] + defaultHost }
         if case .atom(let last)? = result.last, last.last == ASCII.plus {
             result.removeLast()
             result += [.atom(last.dropLast()), .dot] + plusDomain
         }
         if AddressRewriting.isUnqualified(result) { result += [.dot] + defaultDomain }
         return result
+    }
+
+    /// Whether the address is one that ``rewritten(_:)`` leaves as it is: nearly all are, and need no copy.
+    func leaves(rightToLeft address: [HeaderToken]) -> Bool {
+        switch address.first {
+        case .atom(let last): if last.last == ASCII.plus { return false }
+        case .quoted, .literal: break
+        default: return false
+        }
+        var isQualified = false
+        for token in address {
+            switch token {
+            case .at: return isQualified && address.last?.isAt == false
+            case .dot, .literal: isQualified = true
+            default: continue
+            }
+        }
+        return false
     }
 
     private static func isUnqualified(_ address: [HeaderToken]) -> Bool {

@@ -30,8 +30,8 @@ private struct Completion {
     private var fromHeader: [[UInt8]] = []
     private var fromResent: [[UInt8]] = []
     private var returnPath: [UInt8]?
-    /// The addresses of each To and Cc, left to right.
-    private var visible: [[[HeaderToken]]] = []
+    /// The addresses of each To and Cc, left to right; kept only where a mailing list is looked for.
+    private var visible: [[ArraySlice<HeaderToken>]] = []
 
     init(_ settings: SubmissionSettings) { self.settings = settings }
 
@@ -65,7 +65,7 @@ private struct Completion {
         let list = list(field)
         let addresses = (list?.addresses ?? []).map(\.envelopeForm)
         if field.kind.isResent { fromResent += addresses } else { fromHeader += addresses }
-        if field.kind == .to || field.kind == .cc { visible.append((list?.addresses ?? []).reversed()) }
+        if !settings.mailingLists.isEmpty, field.kind == .to || field.kind == .cc { visible.append((list?.addresses ?? []).reversed()) }
         guard field.kind != .bcc, field.kind != .resentBcc else { return }
         if let list, list.isComplete { kept += list.tokens.printed(as: field.name) } else { kept += field.bytes }
     }
@@ -145,8 +145,7 @@ private struct Completion {
     /// Every address of To and Cc, when one of them is a mailing list the user reads (spec-qmail §11.3).
     private var mailFollowupTo: [UInt8] {
         let addresses = visible.reversed().flatMap { $0 }
-        guard !present.contains(.mailFollowupTo), !settings.mailingLists.isEmpty,
-            addresses.contains(where: { settings.mailingLists.contains($0.envelopeForm.lowercasedASCII()) })
+        guard !present.contains(.mailFollowupTo), addresses.contains(where: { settings.mailingLists.contains($0.envelopeForm.lowercasedASCII()) })
         else { return [] }
         let lines = addresses.map { Address($0.envelopeForm)?.quoted ?? $0.printed }
         return Array("Mail-Followup-To: ".utf8) + lines.joined(separator: Array(",\n  ".utf8)) + [ASCII.lf]

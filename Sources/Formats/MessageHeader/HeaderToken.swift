@@ -16,13 +16,7 @@ package enum HeaderToken: Equatable, Sendable {
     case colon
     case semicolon
 
-    /// Whether two of these side by side need a blank between them.
-    var isWord: Bool {
-        switch self {
-        case .atom, .quoted, .literal, .comment: true
-        default: false
-        }
-    }
+    var isAt: Bool { if case .at = self { true } else { false } }
 }
 
 /// Cuts the value of a field into tokens.
@@ -33,6 +27,8 @@ struct HeaderTokenizer {
     static func tokens(_ value: ArraySlice<UInt8>) -> [HeaderToken]? {
         var tokenizer = HeaderTokenizer(rest: value)
         var result: [HeaderToken] = []
+        // About what `user@example.org, ` needs.
+        result.reserveCapacity(value.count / 4)
         while let byte = tokenizer.rest.first {
             if HeaderTokenizer.isSpace(byte) {
                 tokenizer.rest.removeFirst()
@@ -76,7 +72,9 @@ struct HeaderTokenizer {
 
     /// A backslash takes the next byte as it is.
     private mutating func atom() -> [UInt8] {
-        var result: [UInt8] = []
+        let end = rest.firstIndex { HeaderTokenizer.endsAtom($0) || $0 == ASCII.backslash } ?? rest.endIndex
+        var result = Array(rest[..<end])
+        rest = rest[end...]
         while let byte = rest.first, !HeaderTokenizer.endsAtom(byte) {
             rest.removeFirst()
             if byte != ASCII.backslash { result.append(byte) } else if let escaped = rest.popFirst() { result.append(escaped) }
@@ -85,7 +83,12 @@ struct HeaderTokenizer {
     }
 
     private static func endsAtom(_ byte: UInt8) -> Bool {
-        isSpace(byte) || special(byte) != nil || byte == UInt8(ascii: "(") || byte == ASCII.leftBracket || byte == ASCII.quote
+        switch byte {
+        case ASCII.space, ASCII.tab, ASCII.cr, ASCII.lf, ASCII.dot, ASCII.comma, ASCII.at, ASCII.less, ASCII.greater, ASCII.colon, ASCII.leftBracket,
+            ASCII.quote, UInt8(ascii: ";"), UInt8(ascii: "("):
+            true
+        default: false
+        }
     }
 
     /// What stands between the byte at hand and `end`.

@@ -22,9 +22,12 @@ package struct MailTransaction: Equatable, Sendable {
     /// The report of one that no recipient was offered in.
     func report(_ message: RecipientReport) -> TransactionReport { TransactionReport(recipients.map { _ in .none }, message) }
 
-    /// Whether `address` fits between `<` and `>` of one command line. Local parts are quoted, which covers all but control bytes; domains go as they are.
+    private static let unquotable: Set<UInt8> = [ASCII.space, ASCII.less, ASCII.greater, ASCII.quote, ASCII.backslash]
+
+    /// Whether `address` fits between `<` and `>` of one command line and is read there as the same. Local parts are quoted, which covers all but control
+    /// bytes; domains go as they are, so they may hold nothing that ends, quotes or escapes.
     static func canTravel(_ address: Address) -> Bool {
         guard !address.bytes.contains(where: \.isControl) else { return false }
-        return !(address.domain ?? []).contains { $0 == ASCII.space || $0 == ASCII.less || $0 == ASCII.greater }
+        return !(address.domain ?? []).contains { unquotable.contains($0) }
     }
 }

@@ -51,6 +51,8 @@ package struct Session: ~Copyable {
         case accepted(time: UInt64, qp: UInt64)
         /// Text and class of spec-qmail §3.2.
         case refused(isPermanent: Bool, text: String)
+        /// There is no room for it now: RFC 5321 §4.2.3 has a code of its own for that, which qmail has not.
+        case full(text: String)
         /// The queue went away. A message that was committed may be kept or not.
         case lost
     }
@@ -177,7 +179,7 @@ package struct Session: ~Copyable {
                 errors = 0
                 junk = 0
                 reply(Reply(250, "2.0.0", "ok \(time) qp \(qp)"))
-            case .refused, .lost: reply(Session.reply(to: answer))
+            case .refused, .full, .lost: reply(Session.reply(to: answer))
             }
             processHeld(moment)
         case .data(var transfer):
@@ -327,6 +329,7 @@ package struct Session: ~Copyable {
         case .accepted: .ok
         case .lost: reply(to: .refused(isPermanent: false, text: "qq temporary problem (#4.3.0)"))
         case .refused(let isPermanent, let text): refusal(isPermanent, text)
+        case .full(let text): Reply(452, "4.3.1", text)
         }
     }
 

@@ -2,6 +2,7 @@ private import Boundaries
 private import Bytes
 internal import ControlFiles
 internal import Frames
+private import Glibc
 internal import Posix
 
 /// `run/identity`: lspawn asks who controls a local part, and gets the default instructions with the answer.
@@ -59,11 +60,16 @@ final class IdentityDoor {
     }
 
     private static func loadDelivery(_ control: ControlDirectory) throws -> [UInt8] {
-        guard let text = try control.bytes("defaultdelivery") else { return fallbackDelivery }
+        guard let text = try givenDelivery() ?? control.bytes("defaultdelivery") else { return fallbackDelivery }
         guard text.count <= maxDeliveryBytes else {
             throw ControlFileError(file: control.file("defaultdelivery"), line: 0, problem: "is longer than \(maxDeliveryBytes) bytes")
         }
         return text
+    }
+
+    /// The argument of qmail-start, which goes before the control file.
+    private static func givenDelivery() -> [UInt8]? {
+        getenv("DEFAULTDELIVERY").map { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
     }
 
     /// The peer of callbacks that were made before it.

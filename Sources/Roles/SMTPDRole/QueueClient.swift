@@ -82,8 +82,12 @@ final class QueueClient {
         case .accepted(let stream, _, let qp, let time):
             submitters.removeValue(forKey: stream)?.queueAnswered(.accepted(time: time, qp: qp))
         case .refused(let stream, let refusal):
-            submitters.removeValue(forKey: stream)?.queueAnswered(.refused(isPermanent: refusal.isPermanent, text: refusal.text))
+            submitters.removeValue(forKey: stream)?.queueAnswered(QueueClient.answer(refusal))
         }
+    }
+
+    private static func answer(_ refusal: QueueRefusal) -> Session.QueueAnswer {
+        refusal == .writeErrorOrDiskFull ? .full(text: refusal.text) : .refused(isPermanent: refusal.isPermanent, text: refusal.text)
     }
 
     private func failAll() {

@@ -63,8 +63,14 @@ package struct MailSocket: Sendable {
     }
 
     /// Replaces a socket that nobody listens on any more. Whoever may reach the path may connect.
+    ///
+    /// The mode is set before there is a path: a `chmod` of the path would follow what somebody put in its place meanwhile. Linux gives the path the
+    /// mode of the descriptor, without the bits of the umask, which no other thread of the supervisor can see changed.
     private static func bound(_ path: String) throws(SystemError) -> FileDescriptor {
         let descriptor = FileDescriptor(owning: try check("socket", path) { socket(AF_UNIX, tcp, 0) })
+        try check("chmod", path) { fchmod(descriptor.raw, 0o666) }
+        let mask = umask(0)
+        defer { umask(mask) }
         try withSocketAddress(path) { (address, length) throws(SystemError) in
             if bind(descriptor.raw, address, length) == 0 { return }
             guard errno == EADDRINUSE, isDeserted(path, address, length) else {
@@ -73,7 +79,6 @@ package struct MailSocket: Sendable {
             unlink(path)
             try check("bind", path) { bind(descriptor.raw, address, length) }
         }
-        try check("chmod", path) { chmod(path, 0o666) }
         return descriptor
     }
 

@@ -28,6 +28,8 @@ package enum Supervisor {
 
     private static func start(_ path: String, _ logsToFile: Bool) throws(StartFailure) -> Int32 {
         keepStandardDescriptorsOpen()
+        // Descriptor 2 may be a pipe whose reader dies: mail goes on without a log.
+        signal(SIGPIPE, SIG_IGN)
         umask(0o077)
         let accounts = try findAccounts()
         let home = try Home(path, accounts)

@@ -24,8 +24,9 @@ package final class MaildirContents {
 
     private let new: FileDescriptor
     private let cur: FileDescriptor
-    /// Where messages are by now, with the state of the folders that it was read from.
-    private var moved: (places: [[UInt8]: Place], state: [FileState])?
+    /// Where messages were when one was last looked for, by the part of their names that stays.
+    private var places: [[UInt8]: Place]?
+    private var placesState: [FolderState] = []
 
     /// - Parameter directory: the Maildir. It needs no `tmp` for this.
     package init(_ directory: borrowing FileDescriptor) throws(SystemError) {
@@ -46,18 +47,50 @@ package final class MaildirContents {
         return found.sorted { $0.time != $1.time ? $0.time < $1.time : $0.name.lexicographicallyPrecedes($1.name) }
     }
 
+    /// Opens a message where it was, or else where it is now.
     package func open(_ entry: Entry) throws(SystemError) -> FileDescriptor {
-        FileDescriptor(
-            owning: try withPlace(of: entry) { (directory, name) throws(SystemError) in
-                try check("open") { openat(directory, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC) }
+        do throws(SystemError) {
+            return try open(Place(folder: entry.folder, name: entry.name))
+        } catch { guard error.errno == ENOENT else { throw error } }
+        if let place = places?[entry.uniqueName], let file = try? open(place) { return file }
+        guard let place = try whereMessagesAre()[entry.uniqueName] else { throw SystemError(call: "open", subject: "", errno: ENOENT) }
+        return try open(place)
+    }
+
+    private func open(_ place: Place) throws(SystemError) -> FileDescriptor {
+        let directory = directory(place.folder)
+        return FileDescriptor(
+            owning: try withPath(place.name) { (path) throws(SystemError) in
+                try check("open") { openat(directory, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC) }
             })
     }
 
-    /// One that is gone already is no failure.
-    package func remove(_ entry: Entry) throws(SystemError) {
+    /// Removes messages, wherever they are now.
+    /// - Returns: how many are still there.
+    package func remove(_ entries: [Entry]) -> Int {
+        var failures = 0
+        // Only after all others: each removal changes the folders, and those that have moved are looked for in one go.
+        var absent: [Entry] = []
+        for entry in entries {
+            switch remove(Place(folder: entry.folder, name: entry.name)) {
+            case 0: break
+            case ENOENT: absent.append(entry)
+            default: failures += 1
+            }
+        }
+        guard !absent.isEmpty else { return failures }
+        guard let places = try? whereMessagesAre() else { return failures + absent.count }
+        let moved = absent.compactMap { places[$0.uniqueName] }
+        return failures + moved.count { ![0, ENOENT].contains(remove($0)) }
+    }
+
+    /// - Returns: errno, 0 for success.
+    private func remove(_ place: Place) -> Int32 {
+        let directory = directory(place.folder)
         do throws(SystemError) {
-            _ = try withPlace(of: entry) { (directory, name) throws(SystemError) in try check("unlink") { unlinkat(directory, name, 0) } }
-        } catch { guard error.errno == ENOENT else { throw error } }
+            try withPath(place.name) { (path) throws(SystemError) in try check("unlink") { unlinkat(directory, path, 0) } }
+            return 0
+        } catch { return error.errno }
     }
 
     /// Moves a message out of `new/`: a reader has seen that it is there (maildir(5)). A name that is taken leaves it where it is.
@@ -100,38 +133,26 @@ package final class MaildirContents {
 
     // MARK: - Messages that have moved
 
-    /// Does something with a message where it was, or else where it is now.
-    private func withPlace(
-        of entry: Entry, _ body: (Int32, UnsafePointer<CChar>) throws(SystemError) -> Int32
-    ) throws(SystemError) -> Int32 {
-        do throws(SystemError) {
-            return try withPath(entry.name) { (path) throws(SystemError) in try body(self.directory(entry.folder), path) }
-        } catch {
-            guard error.errno == ENOENT, let place = try newPlace(of: entry) else { throw error }
-            return try withPath(place.name) { (path) throws(SystemError) in try body(self.directory(place.folder), path) }
-        }
-    }
-
     private struct Place {
         let folder: Folder
         let name: [UInt8]
     }
 
-    /// The folders are read again only when they have changed since: many messages that are gone cost no more than one.
-    private func newPlace(of entry: Entry) throws(SystemError) -> Place? {
-        let state = [FileState(new), FileState(cur)]
-        if moved?.state != state {
-            var places: [[UInt8]: Place] = [:]
-            for folder in Folder.allCases {
-                for name in try names(in: folder) { places[Array(name.prefix { $0 != ASCII.colon })] = Place(folder: folder, name: name) }
-            }
-            moved = (places, state)
+    /// Reads the folders again only when they have changed: many messages that are gone cost no more than one.
+    private func whereMessagesAre() throws(SystemError) -> [[UInt8]: Place] {
+        let state = [FolderState(new), FolderState(cur)]
+        if let places, state == placesState { return places }
+        var found: [[UInt8]: Place] = [:]
+        for folder in Folder.allCases {
+            for name in try names(in: folder) { found[Array(name.prefix { $0 != ASCII.colon })] = Place(folder: folder, name: name) }
         }
-        return moved?.places[entry.uniqueName]
+        places = found
+        placesState = state
+        return found
     }
 
-    /// What tells that names came or went.
-    private struct FileState: Equatable {
+    /// What tells whether names came or went.
+    private struct FolderState: Equatable {
         private let seconds: Int
         private let nanoseconds: Int
 

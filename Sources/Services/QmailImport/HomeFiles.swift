@@ -65,7 +65,7 @@ struct HomeFiles {
     }
 
     private func copyFile(_ path: String, keepsOwner: Bool) throws(SystemError) -> Outcome {
-        guard let found = HomeFiles.read("\(source)/\(path)") else { return .unusable }
+        guard let found = HomeFiles.read("\(source)/\(path)", followsLinks: !keepsOwner) else { return .unusable }
         var outcome = Outcome.copied
         if let own = try readSmallFile(path, maxBytes: Self.maxBytes) {
             if own == found.bytes { return .same }
@@ -74,7 +74,9 @@ struct HomeFiles {
         }
         if isDryRun { return outcome }
         let new = "\(path).importing"
-        let file = try FileDescriptor.open(new, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW)
+        // What an earlier run left, or somebody planted: alias may write in its folder.
+        unlink(new)
+        let file = try FileDescriptor.open(new, O_WRONLY | O_CREAT | O_EXCL)
         try HomeFiles.write(found.bytes, to: file, new)
         if keepsOwner, geteuid() == 0 { try check("chown", new) { fchown(file.raw, found.info.st_uid, found.info.st_gid) } }
         try check("chmod", new) { fchmod(file.raw, found.info.st_mode & 0o1777) }
@@ -104,9 +106,12 @@ struct HomeFiles {
         return outcome
     }
 
-    private static func read(_ path: String) -> (bytes: [UInt8], info: stat)? {
+    /// - Parameter followsLinks: not in a folder that others than root may write.
+    private static func read(_ path: String, followsLinks: Bool) -> (bytes: [UInt8], info: stat)? {
+        guard let file = try? FileDescriptor.open(path, O_RDONLY | O_NONBLOCK | (followsLinks ? 0 : O_NOFOLLOW)) else { return nil }
         var info = stat()
-        guard stat(path, &info) == 0, let bytes = try? readSmallFile(path, maxBytes: maxBytes) else { return nil }
+        // By the open file, which nobody can exchange any more.
+        guard fstat(file.raw, &info) == 0, let bytes = try? readSmallFile("/proc/self/fd/\(file.raw)", maxBytes: maxBytes) else { return nil }
         return (bytes, info)
     }
 

@@ -44,10 +44,10 @@ package struct HomeImport {
     // MARK: In earnest
 
     private func importAll() throws(ImportRefusal) {
-        guard let owner = HomeImport.queueOwner() else { throw .noHome }
+        guard let rights = HomeImport.queueRights() else { throw .noHome }
         guard !HomeImport.martletdRuns() else { throw .martletdRuns }
         let lock: QueueLock
-        do throws(SystemError) { lock = try QueueLock(owner: owner) } catch {
+        do throws(SystemError) { lock = try rights.use { () throws(SystemError) -> QueueLock in try QueueLock() } } catch {
             throw error.errno == EWOULDBLOCK ? .martletdRuns : .disk(error)
         }
         try copyFiles()
@@ -60,7 +60,7 @@ package struct HomeImport {
         let queue = try HomeImport.queue(path)
         do throws(QueueImport.Failure) {
             let new = try QueueImport(
-                queue, into: Disk("queue", owner: owner), parameters, random: { randomBytes(16) }, route: { rewriting.channel(of: $0) }, report)
+                queue, into: Disk("queue", rights: rights), parameters, random: { randomBytes(16) }, route: { rewriting.channel(of: $0) }, report)
             try new.run()
         } catch {
             throw .queue(error)
@@ -80,11 +80,10 @@ package struct HomeImport {
         if !new.isEmpty { report.add(.trouble, path, "\(new.count) messages came in meanwhile: stop what queues them, then import again") }
     }
 
-    /// Of what is made in the queue's folder; nil when there is none.
-    private static func queueOwner() -> Disk.Owner? {
+    /// Of the account that the queue runs under, as its folder tells; nil when there is none.
+    private static func queueRights() -> Rights? {
         var info = stat()
-        guard stat("queue", &info) == 0 else { return nil }
-        return geteuid() == 0 ? Disk.Owner(uid: info.st_uid, gid: info.st_gid) : Disk.Owner(uid: geteuid(), gid: getegid())
+        return stat("queue", &info) == 0 ? Rights(uid: info.st_uid, gid: info.st_gid) : nil
     }
 
     private static func martletdRuns() -> Bool {
@@ -96,7 +95,12 @@ package struct HomeImport {
 
     private func copyFilesAndLook() throws(ImportRefusal) {
         try copyFiles()
-        _ = try ControlCheck(control: ControlDirectory("\(path)/control"), users: "\(path)/users").run(report)
+        let control = ControlDirectory("\(path)/control")
+        if access(control.file("me"), F_OK) == 0 {
+            _ = try ControlCheck(control: control, users: "\(path)/users").run(report)
+        } else {
+            report.add(.note, "control", "qmail has no control/me: its control files were not looked into")
+        }
         let queue = try HomeImport.queue(path)
         let unrouted = { (recipient: Address) in (Channel.remote, recipient) }
         do throws(QueueImport.Failure) {

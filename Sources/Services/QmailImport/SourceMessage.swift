@@ -30,10 +30,12 @@ struct SourceMessage {
     }
 
     private init(_ sender: [UInt8], file: String, content: borrowing SourceFile, birth: Int64) throws(Damage) {
-        guard let address = Address(sender) else {
-            throw Damage("\(file): its sender holds a line break or is longer than \(Address.maxBytes) bytes")
+        if let address = Address(sender) {
+            self.sender = address
+        } else {
+            self.sender = Address(Self.cleaned(sender)) ?? .null
+            notes.append("\(file): its sender holds a line break or is too long for an address: it goes out from \(logsafe(self.sender.bytes))")
         }
-        self.sender = address
         self.birth = UInt64(max(0, birth))
         (nextLocal, nextRemote) = (self.birth, self.birth)
         let line = ReceivedLine(content: try read(content, limit: Self.lineBytes))

@@ -12,5 +12,6 @@ package enum UnfinishedImport {
     package static func isThere(_ storage: any Storage) throws(SystemError) -> Bool { try storage.list(folder).contains(planName) }
 
     package static let problem =
-        "an import of a queue was cut off; give the same `martlet import` command again: it goes on where it stopped"
+        "an import of a queue was cut off; give the same `martlet import` command again: it goes on where it stopped. Only if what it read is gone,"
+        + " remove this file, to go on with the messages that came in"
 }

@@ -1,4 +1,4 @@
-private import Addresses
+internal import Addresses
 private import Bytes
 package import Frames
 
@@ -90,7 +90,9 @@ package struct ExchangerSearch {
         lastID += 1
         waiting[lastID] = target
         // `example.org.` is no domain of RFC 5321, but people write it and qmail's resolver took it.
-        return Question(id: lastID, kind: kind, name: name.last == ASCII.dot ? name.dropLast() : name)
+        let plain = name.last == ASCII.dot ? name.dropLast() : name
+        // What has no A-labels is asked for as it is: the resolver knows no such name.
+        return Question(id: lastID, kind: kind, name: domainInALabels(plain) ?? plain)
     }
 
     private mutating func askHostItself() -> Step {

@@ -3,33 +3,32 @@ package import Posix
 
 /// The real disk below one folder.
 package final class Disk: Storage {
-    /// Who is to have what is made here, when that is not who makes it.
-    package struct Owner: Equatable, Sendable {
-        package let uid: UInt32
-        package let gid: UInt32
-
-        package init(uid: UInt32, gid: UInt32) {
-            self.uid = uid
-            self.gid = gid
-        }
-    }
-
     private let root: String
-    private let owner: Owner?
+    private let rights: Rights?
 
-    package init(_ root: String, owner: Owner? = nil) {
+    /// - Parameter rights: whose rights are used on names, when they are not the process's own: see ``Rights/use(_:)``.
+    package init(_ root: String, rights: Rights? = nil) {
         self.root = root
-        self.owner = owner
+        self.rights = rights
     }
 
     private func full(_ path: String) -> String { path.isEmpty ? root : "\(root)/\(path)" }
 
+    private func withRights<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(SystemError) -> Result {
+        guard let rights else { return try body() }
+        return try rights.use(body)
+    }
+
     package func list(_ directory: String) throws(SystemError) -> [String] {
         let path = full(directory)
-        guard let stream = opendir(path) else {
-            if errno == ENOENT { return [] }
-            throw SystemError(call: "opendir", subject: path, errno: errno)
+        let opened = try withRights { () throws(SystemError) -> OpaquePointer? in
+            guard let stream = opendir(path) else {
+                if errno == ENOENT { return nil }
+                throw SystemError(call: "opendir", subject: path, errno: errno)
+            }
+            return stream
         }
+        guard let stream = opened else { return [] }
         defer { closedir(stream) }
         var names: [String] = []
         while let entry = readdir(stream) {
@@ -42,31 +41,29 @@ package final class Disk: Storage {
     }
 
     package func makeDirectory(_ path: String) throws(SystemError) {
-        if mkdir(full(path), 0o700) < 0 {
-            if errno == EEXIST { return }
-            throw SystemError(call: "mkdir", subject: full(path), errno: errno)
+        let path = full(path)
+        try withRights { () throws(SystemError) in
+            if mkdir(path, 0o700) < 0, errno != EEXIST { throw SystemError(call: "mkdir", subject: path, errno: errno) }
         }
-        if let owner { try check("chown", full(path)) { chown(full(path), owner.uid, owner.gid) } }
     }
 
-    package func create(_ path: String) throws(SystemError) -> any StorageFile {
-        let descriptor = try FileDescriptor.open(full(path), O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
-        if let owner { try check("chown", full(path)) { fchown(descriptor.raw, owner.uid, owner.gid) } }
-        return DiskFile(descriptor, full(path))
-    }
+    package func create(_ path: String) throws(SystemError) -> any StorageFile { try open(path, O_RDWR | O_CREAT | O_EXCL) }
 
-    package func open(_ path: String) throws(SystemError) -> any StorageFile {
-        DiskFile(try FileDescriptor.open(full(path), O_RDWR | O_NOFOLLOW), full(path))
+    package func open(_ path: String) throws(SystemError) -> any StorageFile { try open(path, O_RDWR | O_NOFOLLOW) }
+
+    private func open(_ path: String, _ flags: Int32) throws(SystemError) -> any StorageFile {
+        let path = full(path)
+        return try withRights { () throws(SystemError) in DiskFile(try FileDescriptor.open(path, flags, mode: 0o600), path) }
     }
 
     package func rename(_ path: String, to newPath: String) throws(SystemError) {
         let (from, to) = (full(path), full(newPath))
-        try check("rename", from) { Glibc.rename(from, to) }
+        try withRights { () throws(SystemError) in _ = try check("rename", from) { Glibc.rename(from, to) } }
     }
 
     package func remove(_ path: String) throws(SystemError) {
         let path = full(path)
-        try check("unlink", path) { unlink(path) }
+        try withRights { () throws(SystemError) in _ = try check("unlink", path) { unlink(path) } }
     }
 
     package func freeBytes() throws(SystemError) -> Int {
@@ -78,8 +75,9 @@ package final class Disk: Storage {
     }
 
     package func syncDirectory(_ path: String) throws(SystemError) {
-        let directory = try FileDescriptor.open(full(path), O_RDONLY | O_DIRECTORY)
-        try check("fsync", full(path)) { fsync(directory.raw) }
+        let path = full(path)
+        let directory = try withRights { () throws(SystemError) -> FileDescriptor in try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY) }
+        try check("fsync", path) { fsync(directory.raw) }
     }
 }
 

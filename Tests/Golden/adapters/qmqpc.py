@@ -8,6 +8,10 @@ from cases import field, to_bytes
 from compare import Comparison
 from sandbox import PLACES
 
+# What of a case this adapter reads, and what it compares or knows not to be ours.
+KEYS = {"server", "input"}
+EXPECT = {"exit", "stdout", "stderr", "server_received"}
+
 
 def missing(case, sandbox):
     return None if case.program in sandbox.names else case.program

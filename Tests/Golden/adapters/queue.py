@@ -12,6 +12,10 @@ from namespaces import GOLDEN, QMAIL
 from queue_case import QueueCase, run_qmail_queue
 from sandbox import PLACES
 
+# What of a case this adapter reads, and what it compares or knows not to be ours.
+KEYS = {"input", "uid"}
+EXPECT = {"exit", "stdout", "stderr", "queue_files"}
+
 
 def missing(case, sandbox):
     return None if case.program in sandbox.names and (namespaces.PROGRAMS / "martletd").exists() else "martletd or qmail-queue"
@@ -28,12 +32,13 @@ def run(case, sandbox):
     began = time.time()
     queue = QueueCase({})
     try:
-        code = run_qmail_queue(field(case.record, "stdin"), to_bytes(case.record["input"]), case.record.get("uid", GOLDEN))
+        ran = run_qmail_queue(field(case.record, "stdin"), to_bytes(case.record["input"]), case.record.get("uid", GOLDEN))
         queue.settle()
     finally:
         queue.stop()
     comparison = Comparison(PLACES, began, time.time())
-    comparison.value("exit code", case.expect["exit"], code)
+    comparison.value("exit code", case.expect["exit"], ran.returncode)
+    comparison.text("standard error", field(case.expect, "stderr"), ran.stderr)
     _compare_message(comparison, case.expect["queue_files"], queue.commands)
     return comparison.differences
 

@@ -1,7 +1,7 @@
 """qmail-send and qmail-bounce: the queue role of martletd, its log, its commands, its bounces.
 
-Not compared: slots (ours are never used twice), files of the queue on disk (`left`; ours is a journal), and which account a bounce comes from (the
-queue's own, qmailq; with qmail it is qmails)."""
+Of `left`, the next attempt is compared, by moving the clock to just before and just behind it; the rest is files of qmail's queue. Not compared: slots
+(ours are never used twice), and which account a bounce comes from (the queue's own, qmailq; with qmail it is qmails)."""
 
 import subprocess
 import time
@@ -14,7 +14,13 @@ from namespaces import ACCOUNTS, GOLDEN, QMAIL
 from queue_case import QueueCase
 from sandbox import PLACES, write_files
 
+# Seconds around the time of an attempt; a case takes less than that.
+MARGIN = 5
 BOUNCE_SENDERS = (b"", b"#@[]")
+
+# What of a case this adapter reads, and what it compares or knows not to be ours.
+KEYS = {"reports", "inject", "actions", "conc"}
+EXPECT = {"exit", "log", "commands", "bounces", "left", "qread", "qstat"}
 
 
 def missing(case, sandbox):
@@ -38,15 +44,19 @@ def run(case, sandbox):
         for name in ("qread", "qstat"):
             if name in case.expect:
                 seen[name] = _say("qmail-" + name)
+        commands, log = list(queue.commands), roles.log()
+        attempts = _attempts(case, queue)
+        length = len(roles.log())
     finally:
         code = queue.stop()
     comparison = Comparison(PLACES, began, time.time() + queue.clock.shift)
     comparison.value("exit code", case.expect["exit"], code)
-    comparison.text("log", _with_our_uid(field(case.expect, "log")), roles.log())
+    comparison.text("log", _with_our_uid(field(case.expect, "log")), log + roles.log()[length:])
+    comparison.value("deliveries just before and just behind the time of the next attempt", (0, 1) if attempts else None, attempts)
     for name, found in seen.items():
         comparison.text(name, field(case.expect, name), found)
-    _compare_commands(comparison, case.expect["commands"], queue.commands)
-    _compare_bounces(comparison, case.expect["bounces"], queue.commands)
+    _compare_commands(comparison, case.expect["commands"], commands)
+    _compare_bounces(comparison, case.expect["bounces"], commands)
     return comparison.differences
 
 
@@ -72,6 +82,27 @@ def _act(actions, queue):
         else:
             raise ValueError(f"unknown action {action}")
         queue.settle()
+
+
+def _attempts(case, queue):
+    """Deliveries that start when the clock is moved close to the recorded next attempt, and when it is moved past it; None: there is none."""
+    times = [file["next_attempt_after_birth"] for file in case.expect.get("left", []) if "next_attempt_after_birth" in file]
+    if not times:
+        return None
+    counts = []
+    for moment in (min(times) - MARGIN, min(times) + MARGIN):
+        before = _deliveries(queue)
+        queue.clock.forward(int(queue.born + moment - time.time() - queue.clock.shift))
+        # Whoever asks it something wakes the queue.
+        _say("qmail-qstat")
+        queue.settle()
+        counts.append(_deliveries(queue) - before)
+    return tuple(counts)
+
+
+def _deliveries(queue):
+    """Without those of a bounce, which a message that is too old makes."""
+    return sum(command.sender not in BOUNCE_SENDERS for command in queue.commands)
 
 
 def _say(name):

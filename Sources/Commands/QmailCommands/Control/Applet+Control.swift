@@ -3,9 +3,13 @@ extension Applet {
     static let control: [Applet] = [showctl, newmrh]
 
     private static let showctl = Applet(
-        name: "qmail-showctl", section: 8, summary: "analyze the configuration files", synopsis: "",
-        description: ["Explains every file in control/, and what holds where a file is missing. Files that no program reads are named."],
-        environment: [home], files: [Entry("control/", "The folder it looks at.")], exitCodes: doneOrTemporary,
+        name: "qmail-showctl", section: 8, summary: "analyze the configuration files", synopsis: "[ -a ]",
+        description: [
+            "Explains every file in control/, and what holds where one of qmail's files is missing. Files that no program reads are named.",
+            "Each file is about one fact. A missing one means the default; me is the name in control/me.",
+        ],
+        options: [Entry("-a", "Tell what holds without the files that qmail does not have, too.")], environment: [home],
+        files: ControlSetting.all.map { Entry("control/\($0.name)", "\($0.meaning) Default: \($0.defaultText)") }, exitCodes: doneOrTemporary,
         run: { QmailShowctl.run($0) })
 
     private static let newmrh = Applet(

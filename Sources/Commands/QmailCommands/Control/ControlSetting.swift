@@ -19,58 +19,33 @@ package struct ControlSetting: Sendable {
     let kind: Kind
     let before: String
     let after: String
+    /// For the manual: what the file is for.
+    package let meaning: String
+    /// Whether qmail has it too: then it is told of even where it is missing, as its own programs tell it.
+    let isQmails: Bool
 
-    private init(_ name: String, _ kind: Kind, _ before: String = "", _ after: String = "") {
+    init(_ name: String, _ kind: Kind, _ before: String = "", _ after: String = "", ours: Bool = false, _ meaning: String) {
         self.name = name
         self.kind = kind
         self.before = before
         self.after = after
+        self.meaning = meaning
+        isQmails = !ours
     }
 
-    /// In the order of the output.
-    package static func all(hasRcpthosts: Bool) -> [ControlSetting] {
-        let accepted = "SMTP clients may send messages to recipients at "
-        let more =
-            hasRcpthosts
-            ? ControlSetting("morercpthosts", .list(whenAbsent: "No effect."), accepted, ".")
-            : ControlSetting(
-                "morercpthosts", .list(whenAbsent: "No rcpthosts; morercpthosts is irrelevant."),
-                "No rcpthosts; doesn't matter that morercpthosts has ", ".")
-        return [
-            ControlSetting("badmailfrom", .list(whenAbsent: "Any MAIL FROM is allowed."), "", " not accepted in MAIL FROM."),
-            ControlSetting("bouncefrom", .text("MAILER-DAEMON"), "Bounce user name is "),
-            ControlSetting("bouncehost", .text(nil), "Bounce host name is "),
-            ControlSetting("concurrencylocal", .number(10), "Local concurrency is "),
-            ControlSetting("concurrencyremote", .number(20), "Remote concurrency is "),
-            ControlSetting("databytes", .number(0), "SMTP DATA limit is ", " bytes"),
-            ControlSetting("defaultdomain", .text(nil), "Default domain name is "),
-            ControlSetting("defaulthost", .text(nil), "Default host name is "),
-            ControlSetting("doublebouncehost", .text(nil), "2B recipient host: "),
-            ControlSetting("doublebounceto", .text("postmaster"), "2B recipient user: "),
-            ControlSetting("envnoathost", .text(nil), "Presumed domain name is "),
-            ControlSetting("helohost", .text(nil), "SMTP client HELO host name is "),
-            ControlSetting("idhost", .text(nil), "Message-ID host name is "),
-            ControlSetting("localiphost", .text(nil), "Local IP address becomes "),
-            ControlSetting("locals", .list(whenAbsent: "Messages for me are delivered locally."), "Messages for ", " are delivered locally."),
-            ControlSetting("me", .text("undefined! Uh-oh"), "My name is "),
-            ControlSetting("percenthack", .list(whenAbsent: "The percent hack is not allowed."), "The percent hack is allowed for user%host@", "."),
-            ControlSetting("plusdomain", .text(nil), "Plus domain name is "),
-            ControlSetting("qmqpservers", .list(whenAbsent: "No QMQP servers."), "QMQP server: ", "."),
-            ControlSetting("queuelifetime", .number(604_800), "Message lifetime in the queue is ", " seconds"),
-            ControlSetting("rcpthosts", .list(whenAbsent: "SMTP clients may send messages to any recipient."), accepted, "."),
-            more,
-            ControlSetting("morercpthosts.cdb", .compiled(source: "morercpthosts")),
-            ControlSetting("smtpgreeting", .text(nil), "SMTP greeting: 220 "),
-            ControlSetting("smtproutes", .list(whenAbsent: "No artificial SMTP routes."), "SMTP route: "),
-            ControlSetting("timeoutconnect", .number(60), "SMTP client connection timeout is ", " seconds"),
-            ControlSetting("timeoutremote", .number(1200), "SMTP client data timeout is ", " seconds"),
-            ControlSetting("timeoutsmtpd", .number(1200), "SMTP server data timeout is ", " seconds"),
-            ControlSetting("virtualdomains", .list(whenAbsent: "No virtual domains."), "Virtual domain: "),
-        ]
+    /// What holds without the file, for the manual.
+    package var defaultText: String {
+        switch kind {
+        case .number(let value): String(value)
+        case .text(let value): value ?? "me"
+        case .list(let absent): absent
+        case .compiled: "none"
+        }
     }
 
     /// What is shown of it.
-    package func entry(_ control: ControlDirectory, me: [UInt8]?) -> [UInt8] {
+    package func entry(_ control: ControlDirectory, me: [UInt8]?, hasRcpthosts: Bool) -> [UInt8] {
+        if name == "morercpthosts", !hasRcpthosts { return ControlSetting.uselessMorercpthosts.entry(control, me: me, hasRcpthosts: true) }
         do throws(SystemError) {
             return switch kind {
             case .number(let value): try number(control, value)

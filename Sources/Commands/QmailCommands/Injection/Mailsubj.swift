@@ -11,7 +11,7 @@ enum Mailsubj {
         var inject = call
         inject.programName = Array("qmail-inject".utf8)
         inject.arguments = []
-        return QmailInject.run(inject, after: header)
+        return QmailInject.run(inject, Input(0, after: header))
     }
 
     /// Scripts pass on what people typed: no line end in it may begin another field.

@@ -8,8 +8,10 @@ package import Posix
 
 /// qmail-inject (spec-qmail §11): completes the header of a message and hands it to the queue.
 enum QmailInject {
-    /// - Parameter lines: what the message begins with, before descriptor 0.
-    static func run(_ call: Invocation, after lines: [UInt8] = []) -> Int32 {
+    static func run(_ call: Invocation) -> Int32 { run(call, Input(0)) }
+
+    /// - Parameter input: the message.
+    static func run(_ call: Invocation, _ input: Input) -> Int32 {
         occupyStandardDescriptors(readers: [0])
         let options: Options
         do throws(Options.Failure) { options = try Options(call.arguments, accepting: "aAhHnNf:") } catch {
@@ -17,7 +19,7 @@ enum QmailInject {
             return ExitCode.permanent
         }
         do throws(Failure) {
-            try inject(options, call.environment, Input(0, after: lines))
+            try inject(options, call.environment, input)
             return ExitCode.ok
         } catch {
             return fatal("qmail-inject", error.text, error.code)

@@ -37,7 +37,7 @@ enum Sendmail {
         if arguments.count == 3 { takeFrom(arguments[2], &environment) }
         arguments.append([ASCII.hyphen, ASCII.hyphen])
         let inject = Invocation(programName: Array("qmail-inject".utf8), arguments: arguments + options.rest, environment: environment)
-        return QmailInject.run(inject, after: lines)
+        return QmailInject.run(inject, Input(0, after: lines, lineEnds: LineEnds()))
     }
 
     /// -f names the author too, unless the header does.

@@ -92,14 +92,7 @@ struct QmailPop3d {
 
     /// - Returns: how many could not be removed.
     private func update(removing removed: Set<Int>) -> Int {
-        var failures = 0
-        for (index, entry) in entries.enumerated() {
-            guard removed.contains(index) else {
-                maildir.markSeen(entry)
-                continue
-            }
-            do throws(SystemError) { try maildir.remove(entry) } catch { failures += 1 }
-        }
-        return failures
+        for (index, entry) in entries.enumerated() where !removed.contains(index) { maildir.markSeen(entry) }
+        return maildir.remove(removed.sorted().map { entries[$0] })
     }
 }

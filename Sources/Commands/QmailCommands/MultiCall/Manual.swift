@@ -26,6 +26,9 @@ package enum Manual {
         return text
     }
 
+    /// What `qmail --names` prints, for those who install links and pages: a name and the section of its page a line.
+    package static func names(_ applets: [Applet]) -> String { applets.map { "\($0.name) \($0.section)\n" }.joined() }
+
     /// What `qmail --help` prints.
     package static func overview(_ applets: [Applet]) -> String {
         let width = applets.map(\.name.utf8.count).max() ?? 0

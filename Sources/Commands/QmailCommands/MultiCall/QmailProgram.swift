@@ -11,6 +11,7 @@ package enum QmailProgram {
         if let applet = applet(call.programName) { return run(applet, call) }
         guard let first = call.arguments.first else { return print(Manual.overview(Applet.all), to: 2, ExitCode.permanent) }
         if first.elementsEqual("--help".utf8) { return print(Manual.overview(Applet.all), to: 1, ExitCode.ok) }
+        if first.elementsEqual("--names".utf8) { return print(Manual.names(Applet.all), to: 1, ExitCode.ok) }
         if first.elementsEqual("--man".utf8) {
             guard call.arguments.count == 2, let applet = applet(call.arguments[1]) else { return usage("qmail", "qmail --man PROGRAM") }
             return print(Manual.page(applet), to: 1, ExitCode.ok)

@@ -51,11 +51,15 @@ struct Input {
     private var buffer: [UInt8] = []
     private var start = 0
     private(set) var isAtEnd = false
+    private var lineEnds: LineEnds?
     private static let chunkBytes = 1 << 16
 
-    /// - Parameter bytes: what is read before anything of the descriptor.
-    init(_ descriptor: Int32, after bytes: [UInt8] = []) {
+    /// - Parameters:
+    ///   - bytes: what is read before anything of the descriptor.
+    ///   - lineEnds: what becomes of CRLF; nil = it stays.
+    init(_ descriptor: Int32, after bytes: [UInt8] = [], lineEnds: LineEnds? = nil) {
         self.descriptor = descriptor
+        self.lineEnds = lineEnds
         buffer = bytes
     }
 
@@ -99,7 +103,9 @@ struct Input {
             buffer.removeLast(Self.chunkBytes - max(0, count))
             guard count >= 0 else { throw Failure(errno: code) }
             isAtEnd = count == 0
-            return
+            lineEnds?.convert(&buffer, from: old, isAtEnd: isAtEnd)
+            // All that came may be held back: a CR.
+            if isAtEnd || buffer.count > old { return }
         }
     }
 }

@@ -1,0 +1,93 @@
+// The control files. qmail's own come in the order and with the words of qmail-showctl (qmail §4.5).
+extension ControlSetting {
+    private static let accepted = "SMTP clients may send messages to recipients at "
+
+    /// Where there is no rcpthosts, morercpthosts is told of in other words.
+    static let uselessMorercpthosts = ControlSetting(
+        "morercpthosts", .list(whenAbsent: "No rcpthosts; morercpthosts is irrelevant."), "No rcpthosts; doesn't matter that morercpthosts has ", ".",
+        "")
+
+    /// In the order of the output.
+    package static let all: [ControlSetting] = qmails + ours
+
+    private static let qmails: [ControlSetting] = [
+        ControlSetting(
+            "badmailfrom", .list(whenAbsent: "Any MAIL FROM is allowed."), "", " not accepted in MAIL FROM.",
+            "Senders that are refused: user@host or @host."),
+        ControlSetting("bouncefrom", .text("MAILER-DAEMON"), "Bounce user name is ", "", "Local part of the From of bounces."),
+        ControlSetting("bouncehost", .text(nil), "Bounce host name is ", "", "Host of the From of bounces."),
+        ControlSetting("concurrencylocal", .number(10), "Local concurrency is ", "", "Local deliveries at a time; 0 holds them."),
+        ControlSetting("concurrencyremote", .number(20), "Remote concurrency is ", "", "Remote deliveries at a time; 0 holds them."),
+        ControlSetting("databytes", .number(0), "SMTP DATA limit is ", " bytes", "The largest message that SMTP takes; 0 is no limit."),
+        ControlSetting("defaultdomain", .text(nil), "Default domain name is ", "", "Added to host names without dots."),
+        ControlSetting("defaulthost", .text(nil), "Default host name is ", "", "Added to addresses without host."),
+        ControlSetting("doublebouncehost", .text(nil), "2B recipient host: ", "", "Host that double bounces go to."),
+        ControlSetting("doublebounceto", .text("postmaster"), "2B recipient user: ", "", "Local part that double bounces go to."),
+        ControlSetting("envnoathost", .text(nil), "Presumed domain name is ", "", "Added to recipients without @."),
+        ControlSetting("helohost", .text(nil), "SMTP client HELO host name is ", "", "Name in EHLO and HELO."),
+        ControlSetting("idhost", .text(nil), "Message-ID host name is ", "", "Right side of Message-IDs."),
+        ControlSetting("localiphost", .text(nil), "Local IP address becomes ", "", "What the host of user@[own address] becomes."),
+        ControlSetting(
+            "locals", .list(whenAbsent: "Messages for me are delivered locally."), "Messages for ", " are delivered locally.",
+            "Domains that are delivered here."),
+        ControlSetting("me", .text("undefined! Uh-oh"), "My name is ", "", "The name of this host. It must be there."),
+        ControlSetting(
+            "percenthack", .list(whenAbsent: "The percent hack is not allowed."), "The percent hack is allowed for user%host@", ".",
+            "Domains where user%host@ is unwrapped."),
+        ControlSetting("plusdomain", .text(nil), "Plus domain name is ", "", "Added to host names that end in a plus sign."),
+        ControlSetting("qmqpservers", .list(whenAbsent: "No QMQP servers."), "QMQP server: ", ".", "Hosts that qmail-qmqpc hands mail to."),
+        ControlSetting(
+            "queuelifetime", .number(604_800), "Message lifetime in the queue is ", " seconds", "Seconds after which a deferral is final."),
+        ControlSetting(
+            "rcpthosts", .list(whenAbsent: "SMTP clients may send messages to any recipient."), accepted, ".",
+            "Domains that SMTP takes mail for; .suffix stands for those below."),
+        ControlSetting("morercpthosts", .list(whenAbsent: "No effect."), accepted, ".", "More of them, to be compiled by qmail-newmrh."),
+        ControlSetting("morercpthosts.cdb", .compiled(source: "morercpthosts"), "", "", "What qmail-newmrh makes of morercpthosts."),
+        ControlSetting("smtpgreeting", .text(nil), "SMTP greeting: 220 ", "", "The greeting; it begins with the host name."),
+        ControlSetting(
+            "smtproutes", .list(whenAbsent: "No artificial SMTP routes."), "SMTP route: ", "",
+            "domain:relay or domain:relay:port: where mail goes instead of to its exchangers."),
+        ControlSetting("timeoutconnect", .number(60), "SMTP client connection timeout is ", " seconds", "Seconds for a connection to another host."),
+        ControlSetting("timeoutremote", .number(1200), "SMTP client data timeout is ", " seconds", "Seconds for each step of another host."),
+        ControlSetting(
+            "timeoutsmtpd", .number(1200), "SMTP server data timeout is ", " seconds", "Seconds for the next command or data of a client."),
+        ControlSetting(
+            "virtualdomains", .list(whenAbsent: "No virtual domains."), "Virtual domain: ", "",
+            "domain:prepend or user@domain:prepend: domains that users or lists control."),
+    ]
+
+    private static let ours: [ControlSetting] = [
+        ControlSetting("bounceformat", .text("report"), "Bounce format is ", "", ours: true, "report: multipart/report; qsbmf: the bytes of qmail."),
+        ControlSetting(
+            "bouncemaxbytes", .number(1_048_576), "Bounces return whole messages of up to ", " bytes", ours: true,
+            "Of a larger message only the header goes back; 0 is no limit."),
+        ControlSetting("concurrencyincoming", .number(4000), "SMTP connection limit is ", "", ours: true, "SMTP connections at a time."),
+        ControlSetting(
+            "concurrencyperhost", .number(20), "Remote concurrency for one host is ", "", ours: true, "Remote deliveries at a time to one host."),
+        ControlSetting(
+            "concurrencyperip", .number(50), "SMTP connection limit for one address is ", "", ours: true, "SMTP connections at a time of one address."
+        ),
+        ControlSetting(
+            "defaultdelivery", .list(whenAbsent: "Default delivery is ./Maildir/."), "Default delivery: ", "", ours: true,
+            "Lines of a .qmail file, for users without one."),
+        ControlSetting("dnssec", .number(0), "DNSSEC validation is ", "", ours: true, "Not 0: answers of DNS are validated."),
+        ControlSetting(
+            "maxrecipients", .number(1000), "SMTP recipient limit is ", " for a message", ours: true, "Recipients of one message that SMTP takes."),
+        ControlSetting("minuid", .number(100), "Lowest uid for deliveries is ", "", ours: true, "No delivery runs under a uid below it."),
+        ControlSetting(
+            "moreipme", .list(whenAbsent: "Only the addresses of its interfaces are this host's."), "Also this host: ", ".", ours: true,
+            "More addresses that are this host."),
+        ControlSetting(
+            "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
+        ControlSetting(
+            "resolvers", .list(whenAbsent: "Name servers are those of /etc/resolv.conf."), "Name server: ", ".", ours: true,
+            "Name servers, IP or IP@PORT."),
+        ControlSetting(
+            "smtplisten", .list(whenAbsent: "SMTP is served on port 25, or on 127.0.0.1:2525 without root."), "SMTP is served on ", ".", ours: true,
+            "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH; an empty file: no SMTP."),
+        ControlSetting(
+            "smtprules", .list(whenAbsent: "Any host may connect by SMTP."), "SMTP rule: ", "", ours: true,
+            "Rules of tcprules: who may connect, and with which variables."),
+        ControlSetting("smtpworkers", .text("half the processors"), "Number of smtpd processes is ", "", ours: true, "smtpd processes, 1 to 256."),
+    ]
+}
