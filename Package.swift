@@ -80,7 +80,7 @@ let package = Package(
         module("Services", "Resolver", ["Addresses", "Bytes", "ControlFiles", "CUnbound", "Frames", "Posix"]),
         module("Services", "Routing", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
-        module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "MailboxStorage", "Posix"]),
+        module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "MailboxStorage", "Posix"]),
         module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
@@ -98,7 +98,7 @@ let package = Package(
 
         // Commands.
         module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
-        module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("martlet", ["MartletCommands"], links: foundation),
         program("martletd", ["QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"]),
@@ -123,6 +123,7 @@ let package = Package(
         tests("RoutingTests", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing", "TemporaryFolder"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix", "TemporaryFolder"]),
         tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "MessageHeader", "Posix", "QmailCommands"]),
+        tests("QueueRoleTests", ["Addresses", "Bounces", "Bytes", "Frames", "JournalFormat", "QueueRole", "Routing"]),
         tests("SupervisorTests", ["RoleContext", "Supervisor"]),
     ]
 )

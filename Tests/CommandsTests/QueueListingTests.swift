@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct QueueListingTests {
     private func recipient(_ channel: Channel, _ address: String, done: Bool = false) -> Admin.Recipient {
-        Admin.Recipient(channel: channel, isDone: done, address: Address(Array(address.utf8)) ?? .null)
+        Admin.Recipient(channel: channel, state: done ? .delivered : .waiting, address: Address(Array(address.utf8)) ?? .null)
     }
 
     /// spec-qmail §4.2: locals first, bytes that are not visible as `_`.

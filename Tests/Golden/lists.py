@@ -9,7 +9,7 @@ import tomllib
 
 PATH = pathlib.Path(__file__).with_name("differences.toml")
 _KINDS = ("different", "not-applicable")
-_KEYS = {"cases", "where", "why", "instead"}
+_KEYS = {"cases", "where", "why", "instead", "answers"}
 
 
 @dataclasses.dataclass
@@ -20,8 +20,16 @@ class Entry:
     cases: list
     why: str
     where: dict
-    # Keys of `expect` that our own answer changes; None: our answer is not checked.
+    # Keys of `expect` that our own answer changes, for all cases and by FILE/ID; None: our answer is not checked.
     instead: dict | None
+    answers: dict
+
+    def answer(self, case):
+        """The keys of `expect` with our answer. TOML has no null: a file that is removed is `false` there."""
+        answer = self.answers.get(case.name, self.instead)
+        if answer is None or "files" not in answer:
+            return answer
+        return {**answer, "files": {path: None if change is False else change for path, change in answer["files"].items()}}
 
     def names(self, case):
         return any(_matches(pattern, case) for pattern in self.cases) and all(
@@ -51,7 +59,7 @@ def _entry(kind, record, path):
         raise SystemExit(f"golden: {path}: unknown table {kind}")
     if not record.get("cases") or not record.get("why") or set(record) - _KEYS:
         raise SystemExit(f"golden: {path}: an entry has cases and why, and may have where and instead: {record}")
-    return Entry(kind, record["cases"], record["why"], record.get("where", {}), record.get("instead"))
+    return Entry(kind, record["cases"], record["why"], record.get("where", {}), record.get("instead"), record.get("answers", {}))
 
 
 def _matches(pattern, case):

@@ -55,11 +55,12 @@ def outcome(case, deliberate, worker):
 
 def judged_by(entry, case, worker):
     """A deliberate difference: as the entry says, if it says what Martlet answers instead."""
-    if entry.instead is not None:
-        record = {**case.record, "expect": {**case.expect, **entry.instead}}
-        answer = worker.judge(cases.Case(case.file, record))
-        if answer["verdict"] != "same":
-            return "wrong", ["it is answered neither as recorded nor as differences.toml says:", *answer["differences"]]
+    answer = entry.answer(case)
+    if answer is not None:
+        record = {**case.record, "expect": {**case.expect, **answer}}
+        judged = worker.judge(cases.Case(case.file, record))
+        if judged["verdict"] != "same":
+            return "wrong", ["it is answered neither as recorded nor as differences.toml says:", *judged["differences"]]
     return "different", [entry.why]
 
 

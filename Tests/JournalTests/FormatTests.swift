@@ -42,6 +42,60 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         #expect(again?.count == 4)
     }
 
+    @Test func whatAnAdministratorEndsIsOpenUntilItsDeliveryEnds() throws {
+        var recipients = mixed
+        let first = try #require(recipients.nextPending(.remote, from: 0))
+        recipients.end(first.offset, as: .expiring)
+        #expect(recipients.nextPending(.remote, from: 0)?.offset != first.offset)
+        #expect(recipients.pendingCount(.remote) == 3)
+        #expect(PackedRecipients(bytes: recipients.bytes)?.pendingCount(.remote) == 3)
+        recipients.end(first.offset, as: .removing)
+        recipients.end(first.offset, as: .pending)
+        #expect(recipients.recipient(at: first.offset)?.state == .removing)
+        recipients.end(first.offset, as: .removed)
+        recipients.end(first.offset, as: .delivered)
+        #expect(recipients.recipient(at: first.offset)?.state == .removed)
+        #expect(recipients.pendingCount(.remote) == 2)
+    }
+
+    @Test func aFailureCanBeTakenBackOnlyByRemoving() {
+        var recipients = mixed
+        recipients.end(0, as: .failed)
+        recipients.end(0, as: .delivered)
+        #expect(recipients.failedCount == 1)
+        recipients.end(0, as: .removed)
+        #expect(recipients.failedCount == 0)
+        #expect(recipients.recipient(at: 0)?.state == .removed)
+    }
+
+    @Test func aReroutedRecipientGoesOnAtTheEnd() throws {
+        var recipients = mixed
+        let end = UInt32(recipients.bytes.count)
+        recipients.reroute(0, to: .init(remote: bytes("joe@here.example"), relay: bytes("relay:2525")))
+        #expect(recipients.pendingCount(.local) == 0)
+        #expect(recipients.pendingCount(.remote) == 4)
+        let moved = try #require(recipients.nextPending(.remote, from: end))
+        #expect(moved.offset == end)
+        #expect(moved.address == bytes("joe@here.example")[...])
+        #expect(moved.relay == bytes("relay:2525")[...])
+        #expect(recipients.offset(after: moved) == UInt32(recipients.bytes.count))
+        // It went already.
+        recipients.reroute(0, to: .init(local: bytes("x"), prepended: 0))
+        #expect(recipients.count == 5)
+        recipients.reroute(end, to: .init(local: bytes("joe-joe@here.example"), prepended: 4))
+        let local = try #require(recipients.nextPending(.local, from: 0))
+        #expect(local.prependedCount == 4)
+        #expect(local.relay.isEmpty)
+        #expect(PackedRecipients(bytes: recipients.bytes) == recipients)
+        #expect(PackedRecipients.Route(local) == .init(local: bytes("joe-joe@here.example"), prepended: 4))
+    }
+
+    @Test(
+        arguments: [
+            [16, 0, 0], [16, 1, 0, 0], [16, 2, 0, 97, 0], [16, 2, 0, 97, 2], [14, 0, 0], [32, 0, 0],
+        ] as [[UInt8]])
+    func whatNobodyWritesIsNoRecipientList(_ bytes: [UInt8]) { #expect(PackedRecipients(bytes: bytes) == nil) }
+
     @Test func aCutIsNoRecipientList() {
         let whole = mixed.bytes
         let ends = Set([0] + addresses(mixed).reduce(into: [0]) { $0.append(($0.last ?? 0) + 3 + $1.utf8.count) })
@@ -59,9 +113,18 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         id: 7, birth: 8, qp: 9, uid: 10, sender: bytes("s@x"), recipients: PackedRecipients(grouping: [(bytes("r@y"), .remote)]), nextLocal: 11,
         nextRemote: 12, failures: FailureTexts(), content: .file(length: 1 << 40, check: 5))
 
+    static let held: MessageRecord = {
+        var held = message
+        held.isHeld = true
+        held.content = .inline(segment: 1, offset: 2, length: 3, check: 4)
+        return held
+    }()
+
     static let records: [JournalRecord] = [
         .accept(message), .carry(message), .outcome(id: 1, recipient: 2, .failed, text: bytes("no\n")[...]), .retry(id: 3, .remote, next: 4),
-        .finish(id: 5, bounce: 6), .void(segment: 7, from: 8, through: .max),
+        .finish(id: 5, bounce: 6), .hold(id: 8), .release(id: 9),
+        .reroute(id: 1, recipient: 2, .init(remote: bytes("r@y"), relay: bytes("relay"))),
+        .reroute(id: 1, recipient: 2, .init(local: bytes("u-r@y"), prepended: 2)), .carry(held), .void(segment: 7, from: 8, through: .max),
     ]
 
     @Test(arguments: records) func readsBackWhatWasWritten(_ record: JournalRecord) {

@@ -14,8 +14,13 @@ struct Workload {
         var isAccepted = false
         /// States of recipients whose record is known to be durable.
         var durable: [UInt32: PackedRecipients.State] = [:]
-        /// States told to the journal.
-        var told: [UInt32: PackedRecipients.State] = [:]
+        /// States told to the journal, in order.
+        var told: [UInt32: [PackedRecipients.State]] = [:]
+        /// Whether it is held, as was told last, and how many such records are not answered.
+        var isHeld = false
+        var holdsUnderWay = 0
+        /// Offsets of recipients that came by rerouting and are known to be durable.
+        var routes: Set<UInt32> = []
         /// The message was told to end, with this bounce (0: none).
         var finish: UInt64?
     }
@@ -103,7 +108,12 @@ struct Workload {
     private mutating func addSomething(_ entries: inout [(UInt64, JournalEntry)]) {
         guard let id = open.randomElement(using: &random), random.chance(3, in: 5) else { return accept(&entries) }
         guard let message = index[id] else { return }
-        if message.record.recipients.isFinished { finish(id, &entries) } else { outcome(message, &entries) }
+        if message.record.recipients.isFinished { return finish(id, &entries) }
+        switch Int.random(in: 0..<8, using: &random) {
+        case 0: hold(message, &entries)
+        case 1 where message.record.recipients.count < 12: reroute(message, &entries)
+        default: outcome(message, &entries)
+        }
     }
 
     private mutating func token(_ body: @escaping (inout Workload, EntryResult) -> Void) -> UInt64 {
@@ -153,15 +163,54 @@ struct Workload {
     }
 
     private mutating func outcome(_ message: QueuedMessage, _ entries: inout [(UInt64, JournalEntry)]) {
-        let channel: Channel = message.record.recipients.pendingCount(.local) > 0 ? .local : .remote
-        guard let recipient = message.record.recipients.nextPending(channel, from: 0) else { return }
-        let state: PackedRecipients.State = random.chance(1, in: 3) ? .failed : .delivered
+        guard let recipient = openRecipient(of: message) else { return }
+        let states: [PackedRecipients.State] = [.delivered, .failed, .removed, .expiring, .removing]
+        guard let state = states.randomElement(using: &random), state != recipient.state else { return }
+        // What is to be removed is not expired instead.
+        if recipient.state == .removing, state == .expiring { return }
         let record = JournalRecord.outcome(
             id: message.id, recipient: recipient.offset, state, text: state == .failed ? Array("no such user".utf8)[...] : [])
         let id = message.id
         index.apply(record)
-        promises[id]?.told[recipient.offset] = state
+        promises[id]?.told[recipient.offset, default: []].append(state)
         let token = token { work, result in if case .durable = result { work.promises[id]?.durable[recipient.offset] = state } }
+        entries.append((token, .records([record])))
+    }
+
+    private func openRecipient(of message: QueuedMessage) -> PackedRecipients.Recipient? {
+        var found: PackedRecipients.Recipient?
+        message.record.recipients.visit { if found == nil, $0.state.isOpen { found = $0 } }
+        return found
+    }
+
+    /// What an administrator does: when it is answered it stays.
+    private mutating func hold(_ message: QueuedMessage, _ entries: inout [(UInt64, JournalEntry)]) {
+        let id = message.id
+        let isHeld = !message.record.isHeld
+        let record: JournalRecord = isHeld ? .hold(id: id) : .release(id: id)
+        index.apply(record)
+        promises[id]?.isHeld = isHeld
+        promises[id]?.holdsUnderWay += 1
+        let token = token { work, result in if case .durable = result { work.promises[id]?.holdsUnderWay -= 1 } }
+        entries.append((token, .records([record])))
+    }
+
+    private mutating func reroute(_ message: QueuedMessage, _ entries: inout [(UInt64, JournalEntry)]) {
+        guard let recipient = openRecipient(of: message), recipient.state == .pending else { return }
+        let id = message.id
+        let (old, new) = (recipient.offset, UInt32(message.record.recipients.bytes.count))
+        let route: PackedRecipients.Route =
+            random.chance(1, in: 2)
+            ? .init(local: Array("joe-".utf8) + recipient.address, prepended: 4)
+            : .init(remote: Array(recipient.address), relay: Array("relay:25".utf8))
+        let record = JournalRecord.reroute(id: id, recipient: old, route)
+        index.apply(record)
+        promises[id]?.told[old, default: []].append(.rerouted)
+        let token = token { work, result in
+            guard case .durable = result else { return }
+            work.promises[id]?.durable[old] = .rerouted
+            work.promises[id]?.routes.insert(new)
+        }
         entries.append((token, .records([record])))
     }
 
@@ -249,12 +298,19 @@ struct Workload {
         guard let message else { return ["message \(id) was accepted and is lost"] }
         var broken: [String] = []
         if content(message) != promise.content { broken.append("message \(id) has other content") }
+        if promise.holdsUnderWay == 0, message.record.isHeld != promise.isHeld {
+            broken.append("message \(id) is \(message.record.isHeld ? "" : "not ")held")
+        }
+        for offset in promise.routes where message.record.recipients.recipient(at: offset) == nil {
+            broken.append("message \(id) has lost its rerouted recipient \(offset)")
+        }
         message.record.recipients.visit { recipient in
-            if let state = promise.durable[recipient.offset], state != recipient.state {
-                broken.append("message \(id) recipient \(recipient.offset) was \(state) and is \(recipient.state)")
-            }
-            if recipient.state != .pending, promise.told[recipient.offset] != recipient.state {
-                broken.append("message \(id) recipient \(recipient.offset) is \(recipient.state) though nobody said so")
+            let told = promise.told[recipient.offset] ?? []
+            let durable = promise.durable[recipient.offset]
+            // What was told after the last durable state may be there or not.
+            let possible = durable.flatMap { told.lastIndex(of: $0) }.map { told[$0...] } ?? [.pending] + told
+            if !possible.contains(recipient.state) {
+                broken.append("message \(id) recipient \(recipient.offset) was \(durable ?? .pending) and is \(recipient.state)")
             }
         }
         return broken
@@ -272,9 +328,10 @@ struct Workload {
             }
             var settled = Promise(content: promise.content)
             settled.isAccepted = true
+            settled.isHeld = message.record.isHeld
             message.record.recipients.visit { recipient in
                 guard recipient.state != .pending else { return }
-                settled.told[recipient.offset] = recipient.state
+                settled.told[recipient.offset] = [recipient.state]
                 settled.durable[recipient.offset] = recipient.state
             }
             promises[id] = settled

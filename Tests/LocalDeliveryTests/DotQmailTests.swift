@@ -88,6 +88,32 @@ import Testing
 
 /// spec-qmail §7.5.
 @Suite struct TraceLinesTests {
+    /// hardening.md "INJ-addr": whatever bytes, an address is refused or each line is one.
+    @Test(arguments: 0..<20 as Range<UInt64>)
+    func noAddressBreaksALine(_ seed: UInt64) {
+        var random = seed &* 0x9E37_79B9_7F4A_7C15 | 1
+        for _ in 0..<200 {
+            let wild = (0..<Int(random % 40)).map { _ -> UInt8 in
+                random ^= random << 13
+                random ^= random >> 7
+                random ^= random << 17
+                // Half of them from those that mean something somewhere.
+                return random & 1 == 0 ? UInt8(truncatingIfNeeded: random >> 8) : [0, 10, 13, 34, 58, 60, 62, 64, 92, 9, 32][Int(random >> 8 % 11)]
+            }
+            random = random &* 6_364_136_223_846_793_005 &+ 1
+            guard let sender = Address(wild) else {
+                #expect(wild.contains(0) || wild.contains(10) || wild.contains(13), "seed \(seed)")
+                continue
+            }
+            #expect(sender.bytes == wild)
+            let lines = TraceLines(sender: sender, localPart: wild[...], domain: wild[...])
+            for line in [lines.returnPath, lines.deliveredTo, TraceLines.fromLine(sender, now: 0)] {
+                #expect(line.firstIndex(of: 10) == line.count - 1, "seed \(seed)")
+                #expect(!line.contains(0) && !line.contains(13), "seed \(seed)")
+            }
+        }
+    }
+
     @Test(arguments: [
         ("s@example.org", "Return-Path: <s@example.org>\n"), ("", "Return-Path: <>\n"), ("#@[]", "Return-Path: <#@[]>\n"),
         ("a b@example.org", "Return-Path: <\"a b\"@example.org>\n"),

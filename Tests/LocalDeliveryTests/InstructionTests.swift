@@ -21,7 +21,7 @@ import Testing
         let request = WorkerRequest(
             slot: 1, user: bytes("joe")[...], home: bytes(home.path)[...], localPart: bytes(ext.map { "joe-\($0)" } ?? "joe")[...],
             dash: bytes(ext == nil ? "" : "-")[...], ext: bytes(ext ?? "")[...], domain: bytes("a.b.x.example")[...],
-            sender: try #require(Address(bytes(sender))), defaultDelivery: bytes("./Maildir/\n")[...])
+            sender: try #require(Address(bytes(sender))), settings: DeliverySettings(defaultDelivery: bytes("./Maildir/\n")[...], programSeconds: 0))
         let report = delivery.deliver(request, home.message(content))
         return String(decoding: [report.outcome.rawValue] + report.text, as: UTF8.self)
     }

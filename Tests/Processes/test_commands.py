@@ -1,6 +1,8 @@
 """Commands that need more than a recorded case gives them: a running system, a clock, syslog, a terminal."""
 
+import fcntl
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -161,6 +163,41 @@ def test_readers_after_maildir2mbox(programs, tmp_path, name, reader):
     assert (done.returncode, done.stdout) == (0, f"{program} -f a b\n")
     done = subprocess.run([programs / name], capture_output=True, text=True, timeout=LIMIT, env={**environment, "MAILDIR": str(tmp_path / "none")})
     assert (done.returncode, done.stderr) == (111, f"maildir2mbox: fatal: unable to chdir to {tmp_path}/none: file does not exist\n")
+
+
+def test_a_new_mbox_is_found_after_waiting_for_the_lock_of_an_old_one(programs, tmp_path):
+    maildir(tmp_path / "Maildir")
+    message = tmp_path / "Maildir/new/1"
+    message.write_bytes(b"new\n")
+    os.utime(message, (1000, 1000))
+    mbox = tmp_path / "mbox"
+    mbox.write_bytes(b"From old\n\n")
+    environment = {"MAILDIR": str(tmp_path / "Maildir"), "MAIL": str(mbox), "MAILTMP": str(tmp_path / "mbox.tmp")}
+    with open(mbox) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = subprocess.Popen([programs / "maildir2mbox"], env=environment)
+        wait_until(lambda: pathlib.Path(f"/proc/{waiting.pid}/wchan").read_text().count("flock") or
+                   pathlib.Path(f"/proc/{waiting.pid}/syscall").read_text().startswith("73 "), "it does not wait for the lock")
+        (tmp_path / "other").write_bytes(b"From other\n\n")
+        (tmp_path / "other").rename(mbox)
+    assert waiting.wait(LIMIT) == 0
+    assert re.fullmatch(rb"From other\n\nFrom XXX .*\nnew\n\n", mbox.read_bytes())
+
+
+# Control files
+
+def test_config_fast(programs, tmp_path):
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control/locals").write_text("localhost")
+    for _ in range(2):
+        done = subprocess.run([programs / "config-fast", "mx.a.example.org"], capture_output=True, text=True, timeout=LIMIT, env={"QMAILHOME": str(tmp_path)})
+        assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name: path.read_text() for path in (tmp_path / "control").iterdir()} == {
+        "me": "mx.a.example.org\n", "defaultdomain": "a.example.org\n", "plusdomain": "example.org\n", "locals": "localhost\nmx.a.example.org\n",
+        "rcpthosts": "mx.a.example.org\n"}
+    for wrong in (["host"], ["a..b"], ["a b.c"], [], ["a.b", "c.d"]):
+        done = subprocess.run([programs / "config-fast", *wrong], capture_output=True, text=True, timeout=LIMIT, env={"QMAILHOME": str(tmp_path)})
+        assert (done.returncode, done.stderr) == (100, "config-fast: usage: config-fast host\n")
 
 
 # Programs of .qmail files, run by a delivery

@@ -101,6 +101,53 @@ def test_hostile_callers(server, caller):
     assert sum(text.endswith(b"Subject: s\n\nbody\n") for text in messages) == expected
 
 
+def pending(*numbers):
+    """Blocked, and one of each waiting."""
+    def prepare():
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+    return prepare
+
+
+def timer():
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+
+
+# What may also end the program, before it begins or in the middle.
+DEADLY = {
+    "no descriptor may be opened": set_limit(resource.RLIMIT_NOFILE, 3), "8 MiB of address space": set_limit(resource.RLIMIT_AS, 8 << 20),
+    "64 KiB of stack": set_limit(resource.RLIMIT_STACK, 64 << 10), "a second of time": set_limit(resource.RLIMIT_CPU, 1),
+    "SIGTERM, SIGXFSZ and SIGPIPE pending": pending(signal.SIGTERM, signal.SIGXFSZ, signal.SIGPIPE), "a timer that rings": timer,
+}
+
+
+@pytest.mark.parametrize("prepare", DEADLY.values(), ids=DEADLY.keys())
+def test_deadly_callers(server, prepare):
+    """Killed by what the caller set up, refused, or done: by the exit code one knows whether the message is there. One that is killed may have been taken."""
+    code = start(server, "qmail-queue", [], envelope_file(), prepare)
+    assert code <= 0 or code in (51, 53, 54, 61, 63, 127), code
+    assert server.inject("", TO, b"Subject: last\n\n") == 0
+    messages = wait_until(lambda: any(b"last" in m for m in server.messages("alice")) and server.messages("alice"), "the last does not arrive")
+    if code == 0:
+        messages = server.wait_for_messages("alice", 2)
+    assert all(m.endswith((MESSAGE, b"Subject: last\n\n")) for m in messages)
+    assert sum(m.endswith(MESSAGE) for m in messages) in ((1,) if code == 0 else (0,) if code > 0 else (0, 1))
+
+
+def test_five_hundred_idle_clients_leave_room(server):
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(500)]
+    try:
+        for client in clients:
+            client.connect(str(server.home / "run/inject/socket"))
+        assert server.inject("", TO, MESSAGE) == 0
+        assert len(server.wait_for_messages("alice", 1)) == 1
+    finally:
+        for client in clients:
+            client.close()
+
+
 def test_an_environment_of_a_mebibyte(server):
     environment = {f"V{number}": "x" * 100_000 for number in range(10)}
     assert start(server, "qmail-queue", [], envelope_file(), lambda: None, environment) == 0

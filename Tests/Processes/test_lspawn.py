@@ -78,7 +78,7 @@ class Post:
         self.route = self.route_listener.accept()[0]
         self.route.settimeout(LIMIT)
 
-    def user(self, name, uid=UID, gid=GID, dash=b"", ext=b"", default=b"./Maildir/\n", home=None):
+    def user(self, name, uid=UID, gid=GID, dash=b"", ext=b"", default=b"./Maildir/\n", home=None, seconds=0):
         """Makes a home with a Maildir and has route know it."""
         path = home or f"{self.home}/home/{name}"
         if not os.path.exists(path):
@@ -86,7 +86,7 @@ class Post:
                 os.mkdir(path + folder, 0o700)
                 if ROOT:
                     os.chown(path + folder, uid, gid)
-        self.users[name.encode()] = struct.pack("<II", uid, gid) + b"".join(map(counted, [name.encode(), path.encode(), dash, ext, default]))
+        self.users[name.encode()] = struct.pack("<III", uid, gid, seconds) + b"".join(map(counted, [name.encode(), path.encode(), dash, ext, default]))
         return path
 
     def request(self, slot, recipient, content=b"Subject: x\n\nbody\n", sender=b"s@example.org", descriptor=True, raw=None):
@@ -419,7 +419,7 @@ def test_garbage_from_the_queue_costs_the_connection_only(post, packet):
 
 @pytest.mark.parametrize("packet", [
     b"\x41", b"\x43\0\0\0\0", b"\x41\0\0\0\0\1", b"\x42\0\0\0\0Q\0\0",
-    b"\x41" + b"\0" * 12 + counted(b"a") + counted(b"relative") + b"\0" * 6,
+    b"\x41" + b"\0" * 16 + counted(b"a") + counted(b"relative") + b"\0" * 6,
 ])
 def test_garbage_from_route_costs_the_connection_and_the_question_is_asked_again(post, packet):
     post.user("alice")

@@ -94,7 +94,8 @@ import Testing
     var control: ControlDirectory { ControlDirectory(home.path) }
 
     func channel(_ recipient: String) throws -> (channel: Channel, recipient: Address) {
-        try AddressRewriting(control).channel(of: try address(recipient))
+        let routed = try AddressRewriting(control).channel(of: try address(recipient))
+        return (routed.channel, routed.recipient)
     }
 
     @Test func meIsTheDefaultOfBothNames() throws {

@@ -50,6 +50,15 @@ import Testing
         #expect(dialog.messages.first?.envelope.recipients.count == 1000)
     }
 
+    /// qmail-smtpd itself takes any number; memory has an end.
+    @Test func theClassicProfileBoundsMemoryToo() {
+        let dialog = Dialog(.classic)
+        dialog.say("MAIL FROM:<>\r\n" + String(repeating: "RCPT TO:<r@ok.example>\r\n", count: 100_000))
+        _ = dialog.replies()
+        #expect(dialog.exchange("RCPT TO:<r@ok.example>\r\n") == "452 sorry, that is too many recipients (#4.5.3)\r\n")
+        #expect(dialog.exchange("DATA\r\n") == "354 go ahead\r\n")
+    }
+
     @Test(arguments: [-1, 0, 1]) func hops(_ excess: Int) {
         for line in ["Received: x", "delivered-TO: x", "Received-SPF: x"] {
             let dialog = Dialog.ready()

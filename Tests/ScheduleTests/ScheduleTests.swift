@@ -175,6 +175,94 @@ import Testing
         #expect(mail.startAll(now: 5).count == 10)
     }
 
+    @Test func aHeldMessageWaitsAndOthersGoOn() {
+        var mail = Mail()
+        for id in 1...3 { mail.add(UInt64(id), 1) }
+        mail.schedule.hold(2)
+        #expect(mail.startAll() == [1, 3])
+        mail.schedule.makeAllDue(now: 10)
+        #expect(mail.startAll(now: 10) == [])
+        mail.schedule.release(2)
+        #expect(mail.startAll(now: 10) == [2])
+    }
+
+    @Test func aReleaseBeforeItsTimeChangesNothing() {
+        var mail = Mail()
+        mail.add(1, 1, due: 100)
+        mail.schedule.hold(1)
+        mail.schedule.release(1)
+        #expect(mail.startAll(now: 99) == [])
+        #expect(mail.startAll(now: 100) == [1])
+        #expect(mail.startAll(now: 200) == [])
+    }
+
+    /// What is under way ends; the rest of the pass is due again at once, and waits for the release.
+    @Test func aHoldCutsThePass() {
+        var mail = Mail { $0.concurrencyLocal = 1 }
+        mail.add(1, 3, .local)
+        #expect(mail.startAll(.local) == [1])
+        mail.schedule.hold(1)
+        #expect(mail.schedule.ended(1, .local, destination: []) == nil)
+        #expect(mail.next(.local, now: 7) == .passEnded(.init(id: 1, channel: .local, next: 7)))
+        mail.schedule.add(1, .local, due: 7)
+        #expect(mail.next(.local, now: 7) == .nothing)
+        mail.schedule.release(1)
+        if case .start(let start) = mail.next(.local, now: 8) { #expect(start.cursor == 0) } else { Issue.record("not started") }
+    }
+
+    @Test func aHeldMessageThatIsGoneStaysGone() {
+        var mail = Mail()
+        mail.add(1, 1)
+        mail.schedule.hold(1)
+        #expect(mail.startAll() == [])
+        mail.schedule.forget(1)
+        mail.schedule.release(1)
+        #expect(mail.startAll(now: 10) == [])
+    }
+
+    @Test func aMessageMadeDueIsTriedOnce() {
+        var mail = Mail()
+        for id in 1...3 { mail.add(UInt64(id), 1, due: 1000) }
+        mail.schedule.makeDue(2, .remote, now: 5)
+        mail.schedule.makeDue(2, .remote, now: 6)
+        #expect(mail.schedule.waiting(.remote) == 3)
+        #expect(mail.startAll(now: 6) == [2])
+        _ = mail.schedule.ended(2, .remote, destination: Array("host2-0".utf8))
+        // Its old time means nothing any more.
+        mail.schedule.add(2, .remote, due: 2000)
+        mail.schedule.makeDue(2, .remote, now: 10)
+        #expect(mail.startAll(now: 10) == [2])
+        _ = mail.schedule.ended(2, .remote, destination: Array("host2-0".utf8))
+        mail.schedule.add(2, .remote, due: 3000)
+        #expect(mail.startAll(now: 2000) == [1, 3])
+        #expect(mail.startAll(now: 3000) == [2])
+        #expect(mail.schedule.waiting(.remote) == 0)
+    }
+
+    @Test func madeDueThenAlarmedIsTriedOnce() {
+        var mail = Mail()
+        for id in 1...2 { mail.add(UInt64(id), 1, due: 1000) }
+        mail.schedule.makeDue(2, .remote, now: 5)
+        mail.schedule.makeAllDue(now: 6)
+        #expect(mail.startAll(now: 6) == [2, 1])
+        #expect(mail.startAll(now: 5000) == [])
+    }
+
+    @Test func onePassMoreFollowsOneThatGoesOn() {
+        var mail = Mail()
+        mail.add(1, 1, .local)
+        #expect(mail.startAll(.local) == [1])
+        mail.schedule.makeDue(1, .local, now: 3)
+        #expect(mail.schedule.ended(1, .local, destination: []) == .init(id: 1, channel: .local, next: 3))
+    }
+
+    @Test func madeDueIsNotTheLastAttempt() {
+        var mail = Mail { $0.lifetime = 50 }
+        mail.add(1, 1, .local, due: 1000)
+        mail.schedule.makeDue(1, .local, now: 60)
+        if case .start(let start) = mail.next(.local, now: 60) { #expect(!start.isDying) } else { Issue.record("not started") }
+    }
+
     /// A backlog of many messages for one dead host does not stop the others.
     @Test func aBacklogForOneHostLeavesRoom() {
         var mail = Mail {

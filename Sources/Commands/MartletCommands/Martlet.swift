@@ -13,13 +13,24 @@ package struct Martlet: ParsableCommand {
         discussion: "The mail system is the one in QMAILHOME; else the one that this program lies in; else /var/qmail.",
         subcommands: [Queue.self, Import.self])
 
+    @Flag(help: "Print the manual page, for man(1).")
+    var man = false
+
     package init() {}
+
+    package func run() throws {
+        guard man else { throw CleanExit.helpRequest(self) }
+        print(ManualPage.text, terminator: "")
+    }
 
     /// Runs what the arguments say, and ends the process: 0, 64 for a wrong call, 1 for what failed.
     package static func run() -> Never {
         do {
             var command = try parseAsRoot()
             try command.run()
+        } catch let complaint as Complaint {
+            Terminal.complain(complaint.description)
+            exit(withError: ExitCode.failure)
         } catch {
             exit(withError: error)
         }

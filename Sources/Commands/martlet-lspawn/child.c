@@ -16,8 +16,11 @@ static char path_variable[8192];
 static char home_variable[4096];
 static char queue_variable[4096];
 static char *environment[4];
+static int null_descriptor;
 
 int prepare_environment(const char *qmail_home) {
+    null_descriptor = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null_descriptor < 0) return -1;
     int n = snprintf(path_variable, sizeof path_variable, "PATH=%s/bin:/usr/local/bin:/usr/bin:/bin", qmail_home);
     if (n < 0 || (size_t)n >= sizeof path_variable) return -1;
     n = snprintf(home_variable, sizeof home_variable, "QMAILHOME=%s", qmail_home);
@@ -67,8 +70,9 @@ static _Noreturn void child(const char *program, const struct identity *who, int
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    /* 0 is the socket, 1 and 2 the log; nothing else stays open. 2 is checked at start, so that no socket ends there. */
-    if (dup2(socket, 0) < 0 || dup2(2, 1) < 0 || syscall(SYS_close_range, 3u, ~0u, 0u) < 0) goto failed;
+    /* 0 is the socket, 1 and 2 the log; nothing else stays open. 2 is checked at start, so that no socket ends there. A terminal is never passed on:
+     * a user could read from it and set it. */
+    if (dup2(isatty(2) ? null_descriptor : 2, 1) < 0 || dup2(1, 2) < 0 || dup2(socket, 0) < 0 || syscall(SYS_close_range, 3u, ~0u, 0u) < 0) goto failed;
     umask(077);
     set_limits();
     step = STEP_IDENTITY;

@@ -15,7 +15,8 @@ struct delivery {
     int orphan;                      /* the queue that asked is gone; nobody waits for the answer */
     uint32_t generation, slot;       /* slot is the queue's name for it */
     int descriptor;
-    int64_t asked_at;
+    int64_t arrived_at;
+    uint32_t program_seconds;        /* control/timeoutlocal, for the worker */
     unsigned char *packet;           /* the request, then the worker's request, then the answer */
     size_t length;
     struct field sender, local, domain; /* in the request */
@@ -113,6 +114,7 @@ int take_request(const unsigned char *packet, size_t length, int descriptor) {
     d->packet = copy;
     d->length = length;
     d->worker = NULL;
+    d->arrived_at = now;
     d->previous = list.previous;
     d->next = &list;
     list.previous->next = d;
@@ -165,8 +167,7 @@ static int is_ours(uid_t uid, gid_t gid) {
     return 0;
 }
 
-/* Why mail may not be delivered as this user; NULL when it may. */
-static const char *refusal(uid_t uid, gid_t gid) {
+const char *refusal(uid_t uid, gid_t gid) {
     if (uid == 0) return "Not allowed to perform deliveries as root.\n";
     if (uid == (uid_t)-1 || gid == (gid_t)-1) return "Internal qmail-lspawn bug.\n";
     if (geteuid() != 0)
@@ -178,7 +179,7 @@ static const char *refusal(uid_t uid, gid_t gid) {
 /* Turns the request into a WorkerRequest. 0 when memory is short. */
 static int prepare(struct delivery *d, const struct field *user, const struct field *home, const struct field *dash, const struct field *ext,
                    const struct field *delivery) {
-    size_t capacity = 1 + 4 + 8 * 2 + user->length + home->length + d->local.length + dash->length + ext->length + d->domain.length
+    size_t capacity = 1 + 4 + 4 + 8 * 2 + user->length + home->length + d->local.length + dash->length + ext->length + d->domain.length
         + d->sender.length + delivery->length;
     unsigned char *packet = malloc(capacity);
     char *path = strndup((const char *)home->start, home->length);
@@ -186,6 +187,7 @@ static int prepare(struct delivery *d, const struct field *user, const struct fi
     struct writer w = {packet, 0, capacity, 0};
     write_byte(&w, 1);
     write_number(&w, token(d));
+    write_number(&w, d->program_seconds);
     const struct field *fields[] = {user, home, &d->local, dash, ext, &d->domain, &d->sender, delivery};
     for (size_t i = 0; i < 8; i++) write_counted(&w, fields[i]->start, fields[i]->length);
     set_packet(d, packet, w.length);
@@ -193,12 +195,13 @@ static int prepare(struct delivery *d, const struct field *user, const struct fi
     return 1;
 }
 
-/* From route: Identity.Answer. */
+/* From route: Identity.Answer, or Identity.Probe. */
 int take_identity(const unsigned char *packet, size_t length) {
     struct reader r = {packet, packet + length};
     unsigned char type, letter;
-    uint32_t name, uid, gid;
+    uint32_t name, uid, gid, seconds;
     struct field user, home, dash, ext, delivery, text;
+    if (length && packet[0] == 67) return take_probe(packet, length);
     if (!read_byte(&r, &type) || !read_number(&r, &name)) return 0;
     struct delivery *d = by_token(name, ASKED);
     if (type == 66) {
@@ -206,13 +209,16 @@ int take_identity(const unsigned char *packet, size_t length) {
         if (d) finish(d, letter, text.start, text.length);
         return 1;
     }
-    if (type != 65 || !read_number(&r, &uid) || !read_number(&r, &gid) || !read_counted(&r, &user) || !read_counted(&r, &home)
+    if (type != 65 || !read_number(&r, &uid) || !read_number(&r, &gid) || !read_number(&r, &seconds) || !read_counted(&r, &user) || !read_counted(&r, &home)
         || !read_counted(&r, &dash) || !read_counted(&r, &ext) || !read_counted(&r, &delivery) || r.at != r.end) return 0;
-    if (home.length == 0 || home.start[0] != '/' || home.length > 4095 || memchr(home.start, 0, home.length)) return 0;
+    if (home.length == 0 || home.start[0] != '/' || memchr(home.start, 0, home.length)) return 0;
     if (!d) return 1;
+    /* No bad frame: the next answer would be the same. */
+    if (home.length > MAX_HOME) { finish_text(d, 'Z', "Unable to switch to home directory: file name too long. (#4.3.0)\n"); return 1; }
     const char *no = refusal(uid, gid);
     if (no) { finish_text(d, 'Z', no); return 1; }
     d->who = (struct identity){uid, gid, NULL};
+    d->program_seconds = seconds;
     if (!prepare(d, &user, &home, &dash, &ext, &delivery)) { finish_text(d, 'Z', "Out of memory in qmail-lspawn.\n"); return 1; }
     d->state = WAIT;
     return 1;
@@ -230,6 +236,7 @@ void worker_lost(struct worker *w) {
         next = d->next;
         if (d->state == RUN && d->worker == w) finish_text(d, 'Z', w->trouble[0] ? w->trouble : "qmail-local crashed.\n");
     }
+    worker_lost_probes(w);
     close_worker(w);
 }
 
@@ -249,13 +256,14 @@ static void note_start_failure(struct worker *w, unsigned char step, int code) {
     say("worker for uid %u could not start: step %d: %s", (unsigned)w->who.uid, step, error_text(code));
 }
 
-/* From a worker: Delivery.Answer with one report, its slot our token; or the child's word that it could not start. */
+/* From a worker: Delivery.Answer with one report, its slot our token; an answer to a probe; or the child's word that it could not start. */
 int take_answer(struct worker *w, const unsigned char *packet, size_t length) {
     struct reader r = {packet, packet + length};
     unsigned char type, letter;
     uint32_t name;
     struct field text;
     if (!read_byte(&r, &type)) return 0;
+    if (type == 67) return take_verdict(w, packet, length);
     if (type == START_FAILED) {
         /* Said once, before the exec. A worker that goes on saying it is none of ours. */
         if (w->trouble[0]) return 0;
@@ -271,18 +279,17 @@ int take_answer(struct worker *w, const unsigned char *packet, size_t length) {
     return 1;
 }
 
-/* The worker of an identity, started if need be; NULL when there is no place or no process to be had. */
-static struct worker *worker_for(struct delivery *d, int *failure) {
+struct worker *worker_for(const struct identity *who, int *failure) {
     struct worker *place = NULL, *idle = NULL;
     for (struct worker *w = workers; w < workers + MAX_WORKERS; w++) {
         if (w->socket < 0) { if (!place) place = w; continue; }
-        if (w->who.uid == d->who.uid && w->who.gid == d->who.gid && strcmp(w->who.home, d->who.home) == 0) return w;
+        if (w->who.uid == who->uid && w->who.gid == who->gid && strcmp(w->who.home, who->home) == 0) return w;
         if (w->outstanding == 0 && (!idle || w->idle_since < idle->idle_since)) idle = w;
     }
     if (!place && !idle) return NULL;
-    char *home = strdup(d->who.home);
+    char *home = strdup(who->home);
     int socket = -1;
-    pid_t pid = home ? start_worker(worker_program, &d->who, &socket) : -1;
+    pid_t pid = home ? start_worker(worker_program, who, &socket) : -1;
     if (pid < 0) {
         *failure = 1;
         free(home);
@@ -292,13 +299,13 @@ static struct worker *worker_for(struct delivery *d, int *failure) {
         close_worker(idle);
         place = idle;
     }
-    *place = (struct worker){.socket = socket, .pid = pid, .who = {d->who.uid, d->who.gid, home}, .idle_since = now};
+    *place = (struct worker){.socket = socket, .pid = pid, .who = {who->uid, who->gid, home}, .idle_since = now};
     return place;
 }
 
 static void hand_over(struct delivery *d) {
     int failure = 0;
-    struct worker *w = worker_for(d, &failure);
+    struct worker *w = worker_for(&d->who, &failure);
     if (failure) { finish_text(d, 'Z', "qmail-spawn unable to fork. (#4.3.0)\n"); return; }
     if (!w || w->blocked || w->outstanding >= MAX_PER_WORKER) return;
     if (send_packet(w->socket, d->packet, d->length, d->descriptor) < 0 && errno != EPIPE && errno != ECONNRESET) {
@@ -327,7 +334,6 @@ int pump(struct connection **failed) {
         if (d->state == ASK && route.socket >= 0 && !route.blocked) {
             if (ask(d) == 0) {
                 d->state = ASKED;
-                d->asked_at = now;
             } else if (errno == EAGAIN) {
                 route.blocked = 1;
             } else {
@@ -368,6 +374,7 @@ void queue_lost(void) {
 void route_lost(void) {
     for (struct delivery *d = list.next; d != &list; d = d->next)
         if (d->state == ASKED) d->state = ASK;
+    route_lost_probes();
 }
 
 void tick(void) {
@@ -378,6 +385,6 @@ void tick(void) {
     }
     for (struct delivery *d = list.next, *next; d != &list; d = next) {
         next = d->next;
-        if (d->state == ASKED && now - d->asked_at >= IDENTITY_MS) finish_text(d, 'Z', "Temporary failure in qmail-lspawn.\n");
+        if ((d->state == ASK || d->state == ASKED) && now - d->arrived_at >= IDENTITY_MS) finish_text(d, 'Z', "Temporary failure in qmail-lspawn.\n");
     }
 }

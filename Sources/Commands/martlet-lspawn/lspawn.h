@@ -15,14 +15,17 @@
 enum {
     MAX_DELIVERIES = 1000,           /* announced to the queue, which enforces concurrencylocal */
     MAX_WORKERS = 100,               /* processes; beyond, the longest idle one ends, or the delivery waits */
+    MAX_PROBES = 32,                 /* questions of route under way; one more is answered "unknown" */
+    MAX_PROBES_PER_WORKER = 2,       /* so that one user's workers, when they hang, leave room for others */
     MAX_PER_WORKER = 64,             /* deliveries handed to one worker at a time: descriptors in flight are counted by the kernel */
     IDLE_MS = 10 * 1000,             /* then a worker is told to end */
-    IDENTITY_MS = 60 * 1000,         /* then a delivery is deferred that route has not answered */
+    IDENTITY_MS = 60 * 1000,         /* from its arrival; then a delivery is deferred that route has not answered */
     STOP_MS = 10 * 1000,             /* how long running deliveries are waited for after SIGTERM */
     FIRST_BACKOFF_MS = 50,
     MAX_BACKOFF_MS = 1000,
     MAX_PACKET = 192 * 1024,
     MAX_ADDRESS = 1002,
+    MAX_HOME = 4095,
     MAX_TEXT = 10000,                /* of a report, spec-qmail 1.4 */
     DEFAULT_MINUID = 100,
     WORKER_DESCRIPTORS = 1024,
@@ -54,7 +57,7 @@ enum { START_FAILED = 255 };
 enum step { STEP_SETUP = 1, STEP_IDENTITY, STEP_HOME, STEP_EXEC };
 /* The child's pid, its socket in *ours (non-blocking, close-on-exec); -1 with errno. */
 pid_t start_worker(const char *program, const struct identity *, int *ours);
-/* Once, before the first start: PATH with the qmail home's bin in front. -1 when it does not fit. */
+/* Once, before the first start: PATH with the qmail home's bin in front, and /dev/null. -1 when that does not fit or open. */
 int prepare_environment(const char *qmail_home);
 
 /* deliveries.c: what is under way, and the workers that do it. */
@@ -62,7 +65,7 @@ struct worker {
     int socket;                      /* -1: this place is free */
     pid_t pid;                       /* 0 once it is known to have ended */
     struct identity who;
-    unsigned outstanding;
+    unsigned outstanding;            /* deliveries and probes */
     int blocked;                     /* its socket is full */
     int64_t idle_since;
     char trouble[256];               /* why it could not start, as a report's text */
@@ -74,6 +77,17 @@ extern const char *worker_program;
 extern uid_t minimum_uid;
 extern int stopping;
 extern int64_t now;                  /* monotonic milliseconds, taken once a turn */
+
+/* Why nothing may be run as this user; NULL when it may. */
+const char *refusal(uid_t uid, gid_t gid);
+/* The worker of an identity, started if need be; NULL when there is no place or, with *failure, no process to be had. */
+struct worker *worker_for(const struct identity *, int *failure);
+
+/* probes.c: route asks whether a user has a .qmail for an extension; the user's worker answers. No mail is involved, and nothing waits for it. */
+int take_probe(const unsigned char *packet, size_t length);
+int take_verdict(struct worker *, const unsigned char *packet, size_t length);
+void worker_lost_probes(struct worker *);
+void route_lost_probes(void);
 
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Each takes one packet; 0 means that no honest peer sends this. take_request owns the descriptor. */

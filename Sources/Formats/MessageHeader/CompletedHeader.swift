@@ -95,13 +95,14 @@ private struct Completion {
         var user = settings.senderUser ?? settings.user
         if settings.style.contains(.verpPerMessage) { user += "-\(settings.now).\(settings.processID)".utf8 }
         if verp { user.append(ASCII.hyphen) }
-        let address = mailbox(user, settings.senderHost ?? settings.host).envelopeForm
+        let address = mailbox(user, settings.senderHost ?? settings.host).addresses.first?.envelopeForm ?? []
         return verp ? address + "-@[]".utf8 : address
     }
 
-    private func mailbox(_ user: [UInt8], _ host: [UInt8]?) -> [HeaderToken] {
+    /// Read as a list, as qmail-inject does: a host of two words makes two addresses, of which the last counts.
+    private func mailbox(_ user: [UInt8], _ host: [UInt8]?) -> AddressList {
         let host = host.map { [.at] + AddressRewriting.hostTokens($0) } ?? []
-        return settings.rewriting.rewritten([AddressRewriting.localPart(user[...])] + host)
+        return AddressList([AddressRewriting.localPart(user[...])] + host, settings.rewriting)
     }
 
     // MARK: - New fields
@@ -133,7 +134,7 @@ private struct Completion {
     }
 
     private func from(_ name: String) -> [UInt8] {
-        let address = mailbox(settings.user, settings.host)
+        let address = mailbox(settings.user, settings.host).tokens
         var tokens = address
         if let personalName = settings.personalName {
             let asComment = settings.style.contains(.nameAsComment)

@@ -125,6 +125,8 @@ pid_t martlet_spawn(const struct martlet_program *p) {
     return error ? -error : pid;
 }
 
+int martlet_watch_process(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0u); }
+
 ssize_t martlet_send(int socket, const struct iovec *parts, int part_count, int descriptor, int flags) {
     union { char bytes[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control;
     struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)part_count};
@@ -197,6 +199,16 @@ int martlet_set_nonblocking(int descriptor) {
 }
 
 char *const *martlet_environment(void) { return environ; }
+
+static char *const *arguments;
+
+/* glibc gives main's arguments to constructors too. */
+__attribute__((constructor)) static void keep_arguments(int count, char **values) {
+    (void)count;
+    arguments = values;
+}
+
+char *const *martlet_arguments(void) { return arguments; }
 
 int martlet_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 void martlet_name_process(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }

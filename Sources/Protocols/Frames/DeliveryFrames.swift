@@ -32,35 +32,45 @@ package enum Delivery {
         package var slot: UInt32
         /// The domain to deliver to; empty for local deliveries.
         package var host: ArraySlice<UInt8>
+        /// `host` or `host:port` that takes the mail instead, as in `control/smtproutes`; empty: what that file and DNS say.
+        package var relay: ArraySlice<UInt8>
         /// After VERP expansion.
         package var sender: Address
         package var recipients: [Address]
 
-        package init(slot: UInt32, host: ArraySlice<UInt8>, sender: Address, recipients: [Address]) {
+        package init(slot: UInt32, host: ArraySlice<UInt8>, relay: ArraySlice<UInt8> = [], sender: Address, recipients: [Address]) {
             self.slot = slot
             self.host = host
+            self.relay = relay
             self.sender = sender
             self.recipients = recipients
         }
 
         package init(_ frame: Frame) throws(FrameError) {
             var reader = ByteReader(frame.payload)
-            guard frame.type == 1 else { throw .unknownType(frame.type) }
-            guard let slot = reader.number(UInt32.self), let host = reader.counted(), let sender = reader.address() else { throw .malformed(1) }
+            guard frame.type == Self.plain || frame.type == Self.relayed else { throw .unknownType(frame.type) }
+            guard let slot = reader.number(UInt32.self), let host = reader.counted(),
+                let relay = frame.type == Self.relayed ? reader.counted() : [], let sender = reader.address()
+            else { throw .malformed(frame.type) }
             var recipients: [Address] = []
             while !reader.isAtEnd {
-                guard let recipient = reader.address() else { throw .malformed(1) }
+                guard let recipient = reader.address() else { throw .malformed(frame.type) }
                 recipients.append(recipient)
             }
-            guard !recipients.isEmpty else { throw .malformed(1) }
-            self.init(slot: slot, host: host, sender: sender, recipients: recipients)
+            guard !recipients.isEmpty else { throw .malformed(frame.type) }
+            self.init(slot: slot, host: host, relay: relay, sender: sender, recipients: recipients)
         }
+
+        private static let plain: UInt8 = 1
+        /// Behind the host stands a relay.
+        private static let relayed: UInt8 = 2
 
         /// As a packet.
         package func encode() -> [UInt8] {
-            var packet: [UInt8] = [1]
+            var packet: [UInt8] = [relay.isEmpty ? Self.plain : Self.relayed]
             packet.append(number: slot)
             packet.append(counted: host)
+            if !relay.isEmpty { packet.append(counted: relay) }
             packet.append(counted: sender.bytes)
             for recipient in recipients { packet.append(counted: recipient.bytes) }
             return packet

@@ -22,67 +22,68 @@ package struct LocalUser: Equatable, Sendable {
     }
 }
 
-/// `run/identity`, SEQPACKET, lspawn asks route. Only lspawn may enter its directory.
+/// `run/identity`, SEQPACKET, lspawn asks route; only lspawn may enter its directory. Route in turn has a user's delivery worker looked for a
+/// `.qmail` (``Probe``), which only lspawn can start.
 package enum Identity {
-    package struct Question: Equatable, Sendable {
-        package var token: UInt32
-        /// The recipient before its last `@`.
-        package var localPart: ArraySlice<UInt8>
-
-        package init(token: UInt32, localPart: ArraySlice<UInt8>) {
-            self.token = token
-            self.localPart = localPart
-        }
-
-        package init(_ frame: Frame) throws(FrameError) {
-            var reader = ByteReader(frame.payload)
-            guard frame.type == 1 else { throw .unknownType(frame.type) }
-            guard let token = reader.number(UInt32.self), let localPart = reader.counted(), reader.isAtEnd else { throw .malformed(1) }
-            self.init(token: token, localPart: localPart)
-        }
-
-        package func encode() -> [UInt8] {
-            var packet: [UInt8] = [1]
-            packet.append(number: token)
-            packet.append(counted: localPart)
-            return packet
-        }
-    }
-
-    package enum Answer: Equatable, Sendable {
-        /// `defaultDelivery` is the text of `control/defaultdelivery`, for users without a `.qmail`.
-        case user(token: UInt32, LocalUser, defaultDelivery: ArraySlice<UInt8>)
-        /// Ends the delivery with this report.
-        case nobody(token: UInt32, DeliveryReport)
+    /// From lspawn.
+    package enum Request: Equatable, Sendable {
+        /// Who controls this local part (the recipient before its last `@`)?
+        case question(token: UInt32, localPart: ArraySlice<UInt8>)
+        /// What the worker said that a ``Probe`` was for; its token.
+        case verdict(token: UInt32, Route.Verdict)
 
         package init(_ frame: Frame) throws(FrameError) {
             var reader = ByteReader(frame.payload)
             guard let token = reader.number(UInt32.self) else { throw .malformed(frame.type) }
             switch frame.type {
-            case 65:
-                guard let uid = reader.number(UInt32.self), let gid = reader.number(UInt32.self), let name = reader.counted(),
-                    let home = reader.counted(), let dash = reader.counted(), let ext = reader.counted(),
-                    let defaultDelivery = reader.counted(), reader.isAtEnd
-                else { throw .malformed(65) }
-                self = .user(
-                    token: token, LocalUser(name: name, uid: uid, gid: gid, home: home, dash: dash, ext: ext), defaultDelivery: defaultDelivery)
-            case 66:
-                guard let letter = reader.byte(), let outcome = DeliveryReport.Outcome(rawValue: letter), let text = reader.counted(), reader.isAtEnd
-                else { throw .malformed(66) }
-                self = .nobody(token: token, DeliveryReport(outcome, text))
+            case 1:
+                guard let localPart = reader.counted(), reader.isAtEnd else { throw .malformed(1) }
+                self = .question(token: token, localPart: localPart)
+            case 2:
+                guard let code = reader.byte(), let verdict = Route.Verdict(rawValue: code), reader.isAtEnd else { throw .malformed(2) }
+                self = .verdict(token: token, verdict)
             default: throw .unknownType(frame.type)
             }
         }
+    }
+
+    /// From route: does the user have a `.qmail` for this extension?
+    package struct Probe: Equatable, Sendable {
+        package var token: UInt32
+        package var user: LocalUser
+
+        package init(token: UInt32, user: LocalUser) {
+            self.token = token
+            self.user = user
+        }
+
+        package func encode() -> [UInt8] {
+            var packet: [UInt8] = [67]
+            packet.append(number: token)
+            packet.append(number: user.uid)
+            packet.append(number: user.gid)
+            for field in [user.home, user.dash, user.ext] { packet.append(counted: field) }
+            return packet
+        }
+    }
+
+    /// From route.
+    package enum Answer: Equatable, Sendable {
+        /// With what delivery needs of the control files.
+        case user(token: UInt32, LocalUser, DeliverySettings)
+        /// Ends the delivery with this report.
+        case nobody(token: UInt32, DeliveryReport)
 
         package func encode() -> [UInt8] {
             var packet: [UInt8] = []
             switch self {
-            case .user(let token, let user, let defaultDelivery):
+            case .user(let token, let user, let settings):
                 packet.append(65)
                 packet.append(number: token)
                 packet.append(number: user.uid)
                 packet.append(number: user.gid)
-                for field in [user.name, user.home, user.dash, user.ext, defaultDelivery] { packet.append(counted: field) }
+                packet.append(number: settings.programSeconds)
+                for field in [user.name, user.home, user.dash, user.ext, settings.defaultDelivery] { packet.append(counted: field) }
             case .nobody(let token, let report):
                 packet.append(66)
                 packet.append(number: token)
@@ -91,5 +92,18 @@ package enum Identity {
             }
             return packet
         }
+    }
+}
+
+/// What a delivery worker, which runs as a user, is told of the control files.
+package struct DeliverySettings: Equatable, Sendable {
+    /// `control/defaultdelivery`: lines to deliver by when the user has no `.qmail`.
+    package var defaultDelivery: ArraySlice<UInt8>
+    /// `control/timeoutlocal`: how long a program may run; 0 = without end.
+    package var programSeconds: UInt32
+
+    package init(defaultDelivery: ArraySlice<UInt8>, programSeconds: UInt32) {
+        self.defaultDelivery = defaultDelivery
+        self.programSeconds = programSeconds
     }
 }

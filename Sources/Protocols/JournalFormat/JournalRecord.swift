@@ -34,6 +34,8 @@ package struct MessageRecord: Equatable, Sendable {
     /// Texts of failed recipients, for the bounce: ``FailureTexts``.
     package var failures: FailureTexts
     package var content: ContentReference
+    /// An administrator stopped its deliveries.
+    package var isHeld = false
 
     package init(
         id: UInt64, birth: UInt64, qp: UInt64, uid: UInt32, sender: [UInt8], recipients: PackedRecipients, nextLocal: UInt64,
@@ -105,6 +107,11 @@ package enum JournalRecord: Equatable, Sendable {
     case retry(id: UInt64, Channel, next: UInt64)
     /// The message left the queue; its bounce is message `bounce`, 0 when there is none.
     case finish(id: UInt64, bounce: UInt64)
+    /// No delivery of the message begins until it is released.
+    case hold(id: UInt64)
+    case release(id: UInt64)
+    /// A pending recipient goes on as another one.
+    case reroute(id: UInt64, recipient: UInt32, PackedRecipients.Route)
     /// Batches `from` … `through` of `segment` never happened.
     case void(segment: UInt64, from: UInt64, through: UInt64)
 
@@ -115,6 +122,9 @@ package enum JournalRecord: Equatable, Sendable {
         case retry
         case finish
         case void
+        case hold
+        case release
+        case reroute
     }
 
     package func encode(into output: inout [UInt8]) {
@@ -140,12 +150,25 @@ package enum JournalRecord: Equatable, Sendable {
             output.append(Kind.finish.rawValue)
             output.append(number: id)
             output.append(number: bounce)
+        case .hold(let id): encode(.hold, id, into: &output)
+        case .release(let id): encode(.release, id, into: &output)
+        case .reroute(let id, let recipient, let route):
+            encode(.reroute, id, into: &output)
+            output.append(number: recipient)
+            output.append(route.channel.rawValue)
+            output.append(counted: route.address)
+            output.append(counted: route.note)
         case .void(let segment, let from, let through):
             output.append(Kind.void.rawValue)
             output.append(number: segment)
             output.append(number: from)
             output.append(number: through)
         }
+    }
+
+    private func encode(_ kind: Kind, _ id: UInt64, into output: inout [UInt8]) {
+        output.append(kind.rawValue)
+        output.append(number: id)
     }
 
     /// The next record; nil when the bytes are no record.
@@ -169,6 +192,14 @@ package enum JournalRecord: Equatable, Sendable {
         case .void:
             guard let from = reader.number(UInt64.self), let through = reader.number(UInt64.self) else { return nil }
             self = .void(segment: number, from: from, through: through)
+        case .hold: self = .hold(id: number)
+        case .release: self = .release(id: number)
+        case .reroute:
+            guard let recipient = reader.number(UInt32.self), let code = reader.byte(), let channel = Channel(rawValue: code),
+                let address = reader.counted(), let note = reader.counted()
+            else { return nil }
+            let route = PackedRecipients.Route(address: Array(address), channel: channel, note: Array(note))
+            self = .reroute(id: number, recipient: recipient, route)
         }
     }
 }
@@ -184,15 +215,17 @@ extension MessageRecord {
         output.append(number: uid)
         output.append(number: nextLocal)
         output.append(number: nextRemote)
+        // What is behind the next times: bit 0 a content file, bit 1 held.
+        let held: UInt8 = isHeld ? 2 : 0
         switch content {
         case .inline(let segment, let offset, let length, let check):
-            output.append(0)
+            output.append(held)
             output.append(number: segment)
             output.append(number: offset)
             output.append(number: length)
             output.append(number: check)
         case .file(let length, let check):
-            output.append(1)
+            output.append(held | 1)
             output.append(number: length)
             output.append(number: check)
         }
@@ -203,16 +236,16 @@ extension MessageRecord {
 
     fileprivate init?(id: UInt64, _ reader: inout ByteReader) {
         guard let birth = reader.number(UInt64.self), let qp = reader.number(UInt64.self), let uid = reader.number(UInt32.self),
-            let nextLocal = reader.number(UInt64.self), let nextRemote = reader.number(UInt64.self), let place = reader.byte()
+            let nextLocal = reader.number(UInt64.self), let nextRemote = reader.number(UInt64.self), let flags = reader.byte(), flags < 4
         else { return nil }
         let content: ContentReference
-        if place == 0 {
+        if flags & 1 == 0 {
             guard let segment = reader.number(UInt64.self), let offset = reader.number(UInt32.self), let length = reader.number(UInt32.self),
                 let check = reader.number(UInt32.self)
             else { return nil }
             content = .inline(segment: segment, offset: offset, length: length, check: check)
         } else {
-            guard place == 1, let length = reader.number(UInt64.self), let check = reader.number(UInt32.self) else { return nil }
+            guard let length = reader.number(UInt64.self), let check = reader.number(UInt32.self) else { return nil }
             content = .file(length: length, check: check)
         }
         guard let sender = reader.counted(), let packed = reader.longCounted(), let recipients = PackedRecipients(bytes: Array(packed)),
@@ -221,5 +254,6 @@ extension MessageRecord {
         self.init(
             id: id, birth: birth, qp: qp, uid: uid, sender: Array(sender), recipients: recipients, nextLocal: nextLocal,
             nextRemote: nextRemote, failures: failures, content: content)
+        isHeld = flags & 2 != 0
     }
 }

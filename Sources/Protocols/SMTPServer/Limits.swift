@@ -32,14 +32,14 @@ package struct Limits: Equatable, Sendable {
 
     package init() {}
 
-    /// Only memory is bounded: qmail-smtpd counts nothing but hops, and the length of addresses.
+    /// Only memory is bounded: qmail-smtpd counts nothing but hops, and the length of addresses, and leaves the rest to a softlimit.
     package static var classic: Limits {
         var limits = Limits()
         limits.commandLine = 1 << 16
         limits.skippedLine = .max
         limits.domain = .max
         limits.heloName = .max
-        limits.recipients = .max
+        limits.recipients = 100_000
         limits.headerBytes = .max
         limits.headerFields = .max
         limits.discarded = .max

@@ -71,7 +71,7 @@ package struct Schedule {
         var cursor: UInt32 = 0
         var inFlight = 0
         var isWalked = false
-        let next: UInt64
+        var next: UInt64
         let isDying: Bool
     }
 
@@ -81,6 +81,8 @@ package struct Schedule {
         /// Passes that may start a delivery, in turn.
         var turns = Turns()
         var inFlight = 0
+        /// Held jobs whose time came.
+        var kept: [UInt64: (due: UInt64, isSpared: Bool)] = [:]
     }
 
     package var limits: Limits
@@ -89,6 +91,7 @@ package struct Schedule {
     private var perDestination: [[UInt8]: Int] = [:]
     /// Passes whose next recipient's host has all the deliveries it may have.
     private var parked: [[UInt8]: Turns] = [:]
+    private var held: Set<UInt64> = []
 
     package init(_ limits: Limits) { self.limits = limits }
 
@@ -115,6 +118,36 @@ package struct Schedule {
         local.due.makeAllDue(now)
         remote.due.makeAllDue(now)
     }
+
+    /// Starts nothing of a message any more, until it is released; what was started goes on.
+    package mutating func hold(_ id: UInt64) { held.insert(id) }
+
+    /// What came due meanwhile is due now, in its order.
+    package mutating func release(_ id: UInt64) {
+        guard held.remove(id) != nil else { return }
+        for channel in Channel.allCases {
+            if let kept = self[channel].kept.removeValue(forKey: id) { add(id, channel, due: kept.due, isSpared: kept.isSpared) }
+        }
+    }
+
+    /// A job need not wait for its time. One whose pass goes on is due again when that ends.
+    package mutating func makeDue(_ id: UInt64, _ channel: Channel, now: UInt64) {
+        if self[channel].passes[id] != nil {
+            self[channel].passes[id]?.next = now
+        } else if self[channel].kept[id] == nil {
+            self[channel].due.moveUp(id, to: now)
+        }
+    }
+
+    /// A message is gone.
+    package mutating func forget(_ id: UInt64) {
+        guard held.remove(id) != nil else { return }
+        local.kept[id] = nil
+        remote.kept[id] = nil
+    }
+
+    /// Whether a pass of the job goes on.
+    package func isInPass(_ id: UInt64, _ channel: Channel) -> Bool { self[channel].passes[id] != nil }
 
     /// One delivery that was started has been reported.
     /// - Returns: what to do if that was the last of its pass.
@@ -174,7 +207,9 @@ package struct Schedule {
             guard steps <= Self.stepsPerQuestion else { return .more }
             openDue(channel, now, birth)
             guard let id = self[channel].turns.popFirst(), var pass = self[channel].passes[id] else { return .nothing }
-            guard let found = candidate(id, pass.cursor) else {
+            // A pass that is cut off is due again at once: some recipients have not been tried.
+            if held.contains(id) { self[channel].passes[id]?.next = now }
+            guard !held.contains(id), let found = candidate(id, pass.cursor) else {
                 self[channel].passes[id]?.isWalked = true
                 if let end = endPass(id, channel) { return .passEnded(end) }
                 continue
@@ -198,7 +233,11 @@ package struct Schedule {
     /// Passes are opened as turns come up. Those that wait for a busy host are parked and cost a few words each, so that they hold up nobody.
     private mutating func openDue(_ channel: Channel, _ now: UInt64, _ birth: (UInt64) -> UInt64?) {
         while self[channel].turns.count < 2 * limits.concurrency(channel) {
-            guard let (id, isSpared) = self[channel].due.popDue(now) else { return }
+            guard let (id, due, isSpared) = self[channel].due.popDue(now) else { return }
+            if held.contains(id) {
+                self[channel].kept[id] = (due, isSpared)
+                continue
+            }
             guard let born = birth(id), self[channel].passes[id] == nil else { continue }
             let isDying = !isSpared && now > born && now - born > limits.lifetime
             self[channel].passes[id] = Pass(next: RetrySchedule.next(channel, birth: born, now: now), isDying: isDying)

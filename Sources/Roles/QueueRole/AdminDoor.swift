@@ -1,44 +1,53 @@
-internal import Addresses
 internal import Boundaries
 internal import Frames
-internal import Journal
-internal import JournalFormat
+private import Glibc
 internal import Posix
 
-/// The queue's side of `run/admin`: what it holds, for `qmail-qread` and `qmail-qstat`.
+/// The queue's side of `run/admin`: what it holds, and what administrators do to it. Everybody who may enter the socket's directory may look at
+/// envelopes; only root and the queue's own account may change the queue or read messages.
 final class AdminDoor {
+    /// A request that is answered in pieces.
+    private enum Work {
+        case listing(AdminListing)
+        case exhibit(AdminExhibit)
+        case action(Administration)
+    }
+
     private final class Peer {
         var frames: FramePeer?
         var requests: [Admin.Request] = []
-        var listing: Listing?
-    }
+        var work: Work?
+        var progressDue: UInt64 = 0
+        let uid: UInt32?
 
-    /// How far a listing has come.
-    private struct Listing {
-        /// Ids still to be listed, the next one last.
-        var ids: [UInt64]
-        /// Where the recipients of the next one go on; nil: it was not begun.
-        var cursor: UInt32?
+        init(uid: UInt32?) { self.uid = uid }
+
+        var mayManage: Bool { uid == 0 || uid == getuid() }
     }
 
     private let loop: EventLoop
     private let queue: QueueManager
+    /// Reads again who is local and what domains are virtual; says what is wrong with the files.
+    private let reread: () -> String?
     private var peers: [ObjectIdentifier: Peer] = [:]
 
     /// Answers go on when the client has taken what it was sent, so that a queue of a million costs no memory.
     private static let unsentLimit = 1 << 18
     private static let pauseSeconds = 0.002
+    private static let progressNanoseconds: UInt64 = 200_000_000
     private static let maxRequests = 64
     private static let maxPeers = 64
+    private static let notAllowed = "only root and the account of the queue may do this: run it as root"
 
-    init(on loop: EventLoop, _ queue: QueueManager) {
+    init(on loop: EventLoop, _ queue: QueueManager, reread: @escaping () -> String?) {
         self.loop = loop
         self.queue = queue
+        self.reread = reread
     }
 
     func accept(_ connection: consuming FileDescriptor) {
         guard peers.count < Self.maxPeers else { return log("queue: an administrator's connection was turned away: there are too many") }
-        let peer = Peer()
+        let peer = Peer(uid: PeerIdentity(of: connection)?.uid)
         do throws(SystemError) {
             peer.frames = try FramePeer(
                 connection, on: loop, maxLength: Admin.Request.maxLength,
@@ -58,10 +67,9 @@ final class AdminDoor {
     private func serve(_ peer: Peer) {
         while let request = peer.requests.first {
             guard let frames = peer.frames, frames.unsent <= Self.unsentLimit else { return serveLater(peer) }
-            switch request {
-            case .counts: send(.counts(counts()), to: frames)
-            case .list: guard list(peer, frames) else { return serveLater(peer) }
-            }
+            if peer.work == nil { begin(request, peer, frames) }
+            guard goOn(peer, frames) else { return serveLater(peer) }
+            peer.work = nil
             send(.end, to: frames)
             peer.requests.removeFirst()
         }
@@ -76,56 +84,51 @@ final class AdminDoor {
 
     private func send(_ answer: Admin.Answer, to frames: FramePeer) { frames.send { answer.encode(into: &$0) } }
 
+    // MARK: Requests
+
+    private func begin(_ request: Admin.Request, _ peer: Peer, _ frames: FramePeer) {
+        switch request {
+        case .counts: send(.counts(counts()), to: frames)
+        case .list(let selection): peer.work = .listing(AdminListing(queue, selection))
+        case .show(let id, let bytes):
+            guard bytes == 0 || peer.mayManage else { return send(.refused(Array(Self.notAllowed.utf8)), to: frames) }
+            guard let exhibit = AdminExhibit(queue, id, contentBytes: bytes) else { return send(.missing(id), to: frames) }
+            peer.work = .exhibit(exhibit)
+        case .act(let action, let selection): begin(action, selection, peer, frames)
+        }
+    }
+
+    private func begin(_ action: Admin.Action, _ selection: Admin.Selection, _ peer: Peer, _ frames: FramePeer) {
+        guard peer.mayManage, let uid = peer.uid else { return send(.refused(Array(Self.notAllowed.utf8)), to: frames) }
+        if action == .reroute, let problem = reread() { return send(.refused(Array(problem.utf8)), to: frames) }
+        peer.work = .action(Administration(queue, action, selection, uid: uid))
+    }
+
+    /// - Returns: whether the request is answered, but for its end.
+    private func goOn(_ peer: Peer, _ frames: FramePeer) -> Bool {
+        switch peer.work {
+        case nil: return true
+        case .listing(let listing): return listing.step({ send($0, to: frames) }, while: { frames.unsent <= Self.unsentLimit })
+        case .exhibit(let exhibit): return exhibit.step({ send($0, to: frames) }, while: { frames.unsent <= Self.unsentLimit })
+        case .action(let action): return goOn(action, peer, frames)
+        }
+    }
+
+    private func goOn(_ action: Administration, _ peer: Peer, _ frames: FramePeer) -> Bool {
+        if !action.isDone { action.step() }
+        for id in action.missing { send(.missing(id), to: frames) }
+        action.missing = []
+        let now = monotonicNanoseconds()
+        guard action.isDone || now >= peer.progressDue else { return false }
+        peer.progressDue = now + Self.progressNanoseconds
+        send(.progress(action.progress), to: frames)
+        return action.isDone
+    }
+
     private func counts() -> Admin.Counts {
         let index = queue.index
         return Admin.Counts(
             messages: UInt64(max(0, index.messages.count - queue.endingCount)), waitingLocal: UInt64(max(0, index.pendingLocal)),
             waitingRemote: UInt64(max(0, index.pendingRemote)))
-    }
-
-    /// - Returns: false when the client must take something first.
-    private func list(_ peer: Peer, _ frames: FramePeer) -> Bool {
-        var listing = peer.listing ?? Listing(ids: queue.index.messages.keys.sorted(by: >))
-        // One owner, so that nothing is copied.
-        peer.listing = nil
-        while let id = listing.ids.last {
-            if frames.unsent > Self.unsentLimit {
-                peer.listing = listing
-                return false
-            }
-            // What has ended is of no interest any more, though the disk does not know yet.
-            let message = queue.index[id].flatMap { $0.isEnding ? nil : $0 }
-            listing.cursor = message.flatMap { send($0.record, from: listing.cursor, to: frames) }
-            if listing.cursor == nil { listing.ids.removeLast() }
-        }
-        return true
-    }
-
-    /// Sends one piece of a message.
-    /// - Returns: where the next begins, nil at the end. Offsets of recipients do not change while the message lives.
-    private func send(_ record: MessageRecord, from cursor: UInt32?, to frames: FramePeer) -> UInt32? {
-        if cursor == nil { sendHead(record, to: frames) }
-        var recipients: [Admin.Recipient] = []
-        var (cursor, bytes) = (cursor ?? 0, 0)
-        while bytes < Admin.Answer.recipientBytesPerFrame {
-            guard let recipient = record.recipients.recipient(at: cursor) else {
-                send(.recipients(recipients), to: frames)
-                return nil
-            }
-            cursor = record.recipients.offset(after: recipient)
-            bytes += Int(recipient.address.count) + 3
-            // qmail forgets a channel's recipients when all of them are done.
-            guard record.recipients.pendingCount(recipient.channel) > 0, let address = Address(recipient.address) else { continue }
-            recipients.append(Admin.Recipient(channel: recipient.channel, isDone: recipient.state != .pending, address: address))
-        }
-        send(.recipients(recipients), to: frames)
-        return cursor
-    }
-
-    private func sendHead(_ record: MessageRecord, to frames: FramePeer) {
-        let message = Admin.Message(
-            id: record.id, birth: record.birth, size: UInt64(record.content.length), sender: Address(record.sender) ?? .null,
-            isBouncing: !record.failures.isEmpty)
-        send(.message(message), to: frames)
     }
 }

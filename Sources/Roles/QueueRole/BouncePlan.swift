@@ -1,24 +1,40 @@
-internal import Addresses
-internal import Bounces
+package import Addresses
+package import Bounces
 private import Bytes
-internal import JournalFormat
-internal import Routing
+package import JournalFormat
+package import Routing
 
 /// All that a bounce is made of, as values: its text is put together away from the loop.
-struct BouncePlan: Sendable {
-    let record: MessageRecord
-    let rewriting: AddressRewriting
-    let recipient: Address
+package struct BouncePlan: Sendable {
+    private let record: MessageRecord
+    private let rewriting: AddressRewriting
+    package let recipient: Address
     /// The message was a bounce itself.
-    let isDouble: Bool
-    let from: (localPart: [UInt8], host: [UInt8])
-    let me: [UInt8]
-    let maxBytes: UInt64
-    let format: Bounce.Format
-    let date: UInt64
+    private let isDouble: Bool
+    private let from: (localPart: [UInt8], host: [UInt8])
+    private let me: [UInt8]
+    private let maxBytes: UInt64
+    private let format: Bounce.Format
+    private let date: UInt64
+
+    package init(
+        record: MessageRecord, rewriting: AddressRewriting, recipient: Address, isDouble: Bool, from: (localPart: [UInt8], host: [UInt8]),
+        me: [UInt8],
+        maxBytes: UInt64, format: Bounce.Format, date: UInt64
+    ) {
+        self.record = record
+        self.rewriting = rewriting
+        self.recipient = recipient
+        self.isDouble = isDouble
+        self.from = from
+        self.me = me
+        self.maxBytes = maxBytes
+        self.format = format
+        self.date = date
+    }
 
     /// The envelope sender of the bounce.
-    var sender: Address { isDouble ? .doubleBounce : .null }
+    package var sender: Address { isDouble ? .doubleBounce : .null }
 
     private func bounce(_ failures: [Failure]) -> Bounce {
         Bounce(
@@ -27,7 +43,7 @@ struct BouncePlan: Sendable {
     }
 
     /// Of the original, from its front.
-    var copyBytes: Int {
+    package var copyBytes: Int {
         switch bounce([]).copy {
         case .whole: record.content.length
         case .header(let limit): Int(clamping: limit)
@@ -35,7 +51,7 @@ struct BouncePlan: Sendable {
     }
 
     /// - Parameter original: the first ``copyBytes`` of the message; nil when it cannot be read.
-    func content(copying original: [UInt8]?) -> [UInt8] {
+    package func content(copying original: [UInt8]?) -> [UInt8] {
         let bounce = bounce(failures())
         var content = bounce.prefix()
         if let original {

@@ -53,13 +53,16 @@ final class DeliveryDoor {
     }
 
     /// Only while there is ``room``.
-    func start(host: [UInt8], sender: Address, recipients: [Address], _ message: PacketPeer.Attachment, _ completion: @escaping Completion) {
+    func start(
+        host: [UInt8], relay: ArraySlice<UInt8>, sender: Address, recipients: [Address], _ message: PacketPeer.Attachment,
+        _ completion: @escaping Completion
+    ) {
         guard let peer = peers.max(by: { $0.room < $1.room }), peer.room > 0 else {
             return completion(recipients.map { _ in DeliveryReport(.deferred, Self.lostText) })
         }
         repeat { lastSlot &+= 1 } while peer.slots[lastSlot] != nil
         peer.slots[lastSlot] = (recipients.count, completion)
-        let request = Delivery.Request(slot: lastSlot, host: host[...], sender: sender, recipients: recipients)
+        let request = Delivery.Request(slot: lastSlot, host: host[...], relay: relay, sender: sender, recipients: recipients)
         peer.packets?.send(request.encode(), message)
     }
 

@@ -22,6 +22,10 @@ final class Dispatcher {
     private var opening = [0, 0]
     /// Recipients under way: what qmail's status line counts. By channel.
     private var underWay = [0, 0]
+    /// Which recipients those are, by message and offset.
+    private var offsetsUnderWay: [UInt64: Set<UInt32>] = [:]
+    /// What the last attempts that failed for now said.
+    private(set) var deferrals = DeferralTexts()
     /// Outcomes of this turn: they are stored together.
     private var outcomes: [JournalRecord] = []
     private var clock = ClockWatch()
@@ -31,7 +35,8 @@ final class Dispatcher {
     private struct Running {
         let start: Schedule.Start
         let recipients: [(offset: UInt32, address: Address)]
-        let firstDelivery: UInt64
+        let relay: [UInt8]
+        var firstDelivery: UInt64 = 0
     }
 
     init(_ queue: QueueManager) {
@@ -63,6 +68,30 @@ final class Dispatcher {
         schedule.makeAllDue(now: unixTime())
         bookTurn()
     }
+
+    /// Starts no delivery of the message until it is released.
+    func hold(_ id: UInt64) { schedule.hold(id) }
+
+    func release(_ id: UInt64) {
+        schedule.release(id)
+        bookTurn()
+    }
+
+    /// The message is tried again now on a channel where it waits; one that goes on there is tried again when that ends.
+    func makeDue(_ id: UInt64, _ channel: Channel) {
+        schedule.makeDue(id, channel, now: unixTime())
+        bookTurn()
+    }
+
+    func isInPass(_ id: UInt64, _ channel: Channel) -> Bool { schedule.isInPass(id, channel) }
+
+    /// The message is gone.
+    func forget(_ id: UInt64) {
+        schedule.forget(id)
+    }
+
+    /// Whether a recipient is being delivered to.
+    func isUnderWay(_ id: UInt64, _ recipient: UInt32) -> Bool { offsetsUnderWay[id]?.contains(recipient) ?? false }
 
     /// Starts nothing more.
     func stop() { isStopping = true }
@@ -124,13 +153,13 @@ final class Dispatcher {
         guard let first = message.record.recipients.nextPending(channel, from: cursor) else { return }
         body(first)
         guard channel == .remote, !isVERP(message.record.sender) else { return }
-        let host = PackedRecipients.host(of: first.address)
+        let (host, relay) = (PackedRecipients.host(of: first.address), first.relay)
         var bytes = first.address.count
         var last = first
         var count = 1
         while count < Delivery.maxRecipients,
             let next = message.record.recipients.nextPending(.remote, from: message.record.recipients.offset(after: last)),
-            bytes + next.address.count < Delivery.maxPacketBytes / 2, PackedRecipients.host(of: next.address) == host
+            bytes + next.address.count < Delivery.maxPacketBytes / 2, PackedRecipients.host(of: next.address) == host, next.relay == relay
         {
             body(next)
             bytes += next.address.count
@@ -144,23 +173,40 @@ final class Dispatcher {
     private static func candidate(_ message: QueuedMessage, _ channel: Channel, _ cursor: UInt32) -> Schedule.Candidate? {
         var found: Schedule.Candidate?
         forEachOfGroup(message, channel, cursor) { recipient in
-            let destination = found?.destination ?? (channel == .remote ? PackedRecipients.host(of: recipient.address) : [])
+            let destination = found?.destination ?? destination(of: recipient)
             found = Schedule.Candidate(destination: destination, cursor: message.record.recipients.offset(after: recipient))
         }
         return found
     }
 
+    /// The host that a delivery burdens: it takes a limited number at a time.
+    private static func destination(of recipient: PackedRecipients.Recipient) -> [UInt8] {
+        guard recipient.channel == .remote else { return [] }
+        return recipient.relay.isEmpty ? PackedRecipients.host(of: recipient.address) : Array(recipient.relay)
+    }
+
+    /// The recipients of a delivery are settled here: an administrator may change the others while its message is being opened.
+    private func settle(_ start: Schedule.Start, _ message: QueuedMessage) -> Running {
+        var recipients: [(offset: UInt32, address: Address)] = []
+        var relay: ArraySlice<UInt8> = []
+        Dispatcher.forEachOfGroup(message, start.channel, start.cursor) { recipient in
+            // What the queue holds was an address when it came in.
+            recipients.append((recipient.offset, Address(recipient.address) ?? .null))
+            relay = recipient.relay
+        }
+        offsetsUnderWay[start.id, default: []].formUnion(recipients.map(\.offset))
+        return Running(start: start, recipients: recipients, relay: Array(relay))
+    }
+
     private func begin(_ start: Schedule.Start) {
         guard let message = queue.index[start.id] else { return ended(start) }
+        var running = settle(start, message)
         let channel = Int(start.channel.rawValue)
         opening[channel] += 1
         queue.handles.open(message) { [self] attachment in
             opening[channel] -= 1
-            if isStopping {
-                if attachment != nil { queue.handles.release(start.id) }
-                return ended(start)
-            }
-            let running = announce(start, message)
+            // While stopping too: ended without a delivery, its pass would put the next attempt off.
+            announce(&running)
             guard let attachment else {
                 return reported(running, running.recipients.map { _ in DeliveryReport(.deferred, "The queue cannot read this message. (#4.3.0)\n") })
             }
@@ -172,20 +218,19 @@ final class Dispatcher {
     }
 
     /// The lines that tell of a delivery: one each for every recipient, whatever goes together.
-    private func announce(_ start: Schedule.Start, _ message: QueuedMessage) -> Running {
-        var recipients: [(offset: UInt32, address: Address)] = []
-        Dispatcher.forEachOfGroup(message, start.channel, start.cursor) { recipient in
-            // What the queue holds was an address when it came in.
-            recipients.append((recipient.offset, Address(recipient.address) ?? .null))
-        }
-        let running = Running(start: start, recipients: recipients, firstDelivery: lastDelivery + 1)
-        for recipient in recipients {
+    private func announce(_ running: inout Running) {
+        running.firstDelivery = lastDelivery + 1
+        for recipient in running.recipients {
             lastDelivery += 1
-            underWay[Int(start.channel.rawValue)] += 1
-            queue.lines.starting(lastDelivery, start.id, start.channel, recipient.address.bytes[...])
+            underWay[Int(running.start.channel.rawValue)] += 1
+            queue.lines.starting(lastDelivery, running.start.id, running.start.channel, recipient.address.bytes[...])
             logStatus()
         }
-        return running
+    }
+
+    private func noLongerUnderWay(_ running: Running) {
+        for recipient in running.recipients { offsetsUnderWay[running.start.id]?.remove(recipient.offset) }
+        if offsetsUnderWay[running.start.id]?.isEmpty == true { offsetsUnderWay[running.start.id] = nil }
     }
 
     private func send(
@@ -195,7 +240,8 @@ final class Dispatcher {
             return completion(running.recipients.map { _ in DeliveryReport(.failed, "Internal error: address is malformed. (#5.3.5)\n") })
         }
         door.start(
-            host: running.start.destination, sender: sender.expandedVERP(for: first.address), recipients: running.recipients.map(\.address),
+            host: running.start.channel == .remote ? PackedRecipients.host(of: first.address.bytes[...]) : [], relay: running.relay[...],
+            sender: sender.expandedVERP(for: first.address), recipients: running.recipients.map(\.address),
             attachment, completion)
     }
 
@@ -223,17 +269,27 @@ final class Dispatcher {
             underWay[Int(running.start.channel.rawValue)] -= 1
             logStatus()
         }
+        noLongerUnderWay(running)
         ended(running.start)
     }
 
     private func note(_ report: DeliveryReport, of recipient: UInt32, _ delivery: UInt64, _ start: Schedule.Start) {
-        switch report.outcome {
-        case .delivered:
+        let fate = queue.index[start.id]?.record.recipients.recipient(at: recipient)?.state
+        switch (report.outcome, fate) {
+        case (.delivered, _):
             queue.lines.ended(delivery, "success", report.text)
             store(.outcome(id: start.id, recipient: recipient, .delivered, text: []))
-        case .deferred where !start.isDying: queue.lines.ended(delivery, "deferral", report.text)
-        case .failed, .deferred:
-            let text = start.isDying && report.outcome == .deferred ? report.text + Failure.expiryText.utf8 : report.text
+        case (_, .removing):
+            queue.lines.ended(delivery, report.outcome == .failed ? "failure" : "deferral", report.text)
+            store(.outcome(id: start.id, recipient: recipient, .removed, text: []))
+        case (.deferred, .expiring): fail(report.text + Administration.expiryText.utf8)
+        case (.deferred, _) where start.isDying: fail(report.text + Failure.expiryText.utf8)
+        case (.deferred, _):
+            queue.lines.ended(delivery, "deferral", report.text)
+            deferrals.note(start.id, recipient, report.text)
+        case (.failed, _): fail(report.text)
+        }
+        func fail(_ text: ArraySlice<UInt8>) {
             queue.lines.ended(delivery, "failure", text)
             store(.outcome(id: start.id, recipient: recipient, .failed, text: queue.textToKeep(text, of: start.id)))
         }

@@ -80,9 +80,21 @@ final class QueueManager {
     /// What recovery found goes to work: at the times it had, or to its end if the crash came just before that.
     func resume() {
         for (id, message) in index.messages.sorted(by: { $0.key < $1.key }) {
+            endInterrupted(message)
             if message.record.recipients.isFinished { finish(id) } else { schedule(message, isSpared: true) }
         }
         clean()
+    }
+
+    /// Recipients that an administrator ended while they were being delivered to: that delivery went down with the last process.
+    private func endInterrupted(_ message: QueuedMessage) {
+        var records: [JournalRecord] = []
+        message.record.recipients.visit { recipient in
+            guard recipient.state == .expiring || recipient.state == .removing else { return }
+            let text = recipient.state == .expiring ? Array(Administration.expiryText.utf8) : []
+            records.append(.outcome(id: message.id, recipient: recipient.offset, recipient.state == .expiring ? .failed : .removed, text: text[...]))
+        }
+        if !records.isEmpty { note(records) }
     }
 
     // MARK: Acceptance
@@ -116,10 +128,7 @@ final class QueueManager {
     }
 
     func record(of incoming: Incoming) -> (MessageRecord, content: [UInt8]?) {
-        let routed = incoming.recipients.map { recipient in
-            let (channel, address) = rewriting.channel(of: recipient)
-            return (address: address.bytes, channel: channel)
-        }
+        let routed = incoming.recipients.map { PackedRecipients.Routed(route(of: $0)) }
         let now = unixTime()
         let (content, reference): ([UInt8]?, ContentReference) =
             switch incoming.content {
@@ -130,6 +139,20 @@ final class QueueManager {
             id: incoming.id, birth: now, qp: incoming.qp, uid: incoming.uid, sender: incoming.sender.bytes,
             recipients: PackedRecipients(grouping: routed), nextLocal: now, nextRemote: now, failures: FailureTexts(), content: reference)
         return (record, content)
+    }
+
+    /// Where a recipient goes by the control files.
+    func route(of recipient: Address) -> PackedRecipients.Route {
+        let (channel, address, prepended) = rewriting.channel(of: recipient)
+        return channel == .local ? .init(local: address.bytes, prepended: prepended) : .init(remote: address.bytes)
+    }
+
+    /// Recipients came to a channel by another route: they are due now.
+    /// - Parameter wasWaiting: the message had others there, or they were being walked through.
+    func due(_ message: QueuedMessage, _ channel: Channel, wasWaiting: Bool) {
+        let now = unixTime()
+        note([.retry(id: message.id, channel, next: now)])
+        if wasWaiting { dispatcher?.makeDue(message.id, channel) } else { dispatcher?.add(message.id, channel, due: now) }
     }
 
     /// A stored message begins its life here.
@@ -146,6 +169,7 @@ final class QueueManager {
     }
 
     private func schedule(_ message: QueuedMessage, isSpared: Bool = false) {
+        if message.record.isHeld { dispatcher?.hold(message.id) }
         for channel in Channel.allCases where message.record.recipients.pendingCount(channel) > 0 {
             dispatcher?.add(message.id, channel, due: message.record.next(channel), isSpared: isSpared)
         }
@@ -175,9 +199,12 @@ final class QueueManager {
     // MARK: Outcomes
 
     /// Stores what happened to recipients; nobody waits for it.
-    func note(_ records: [JournalRecord]) {
+    func note(_ records: [JournalRecord], durable: @escaping () -> Void = {}) {
         for record in records { index.apply(record) }
-        store.submit(.records(records), under: store.lease) { [self] answer in if case .durable = answer {} else { give(up: answer) } }
+        store.submit(.records(records), under: store.lease) { [self] answer in
+            guard case .durable = answer else { return give(up: answer) }
+            durable()
+        }
     }
 
     /// As much of a report as is kept for the bounce.
@@ -199,7 +226,7 @@ final class QueueManager {
 
     // MARK: The end of a message
 
-    private func finish(_ id: UInt64) {
+    func finish(_ id: UInt64) {
         // Two passes may find at the same time that nothing is left.
         guard let message = index[id], !message.isEnding else { return }
         message.isEnding = true
@@ -217,6 +244,7 @@ final class QueueManager {
         let isFile = if case .file = message.record.content { true } else { false }
         let bounce = incoming.map(record(of:))
         handles.forget(id)
+        dispatcher?.forget(id)
         if incoming == nil { lines.endOfMessage(id) }
         let entry = JournalEntry.finish(id: id, bounce: bounce?.0, bounceContent: bounce?.content ?? [])
         store.submit(entry, under: store.lease) { [self] answer in

@@ -80,7 +80,7 @@ private final class QueueProcess {
         dispatcher = Dispatcher(queue)
         queue.dispatcher = dispatcher
         inject = InjectDoor(on: loop, queue, files, trustedNetworkUID: context.accounts["qmaild"].uid)
-        admin = AdminDoor(on: loop, queue)
+        admin = AdminDoor(on: loop, queue) { [lines, queue] in QueueProcess.reread(lines, queue) }
         self.loop = loop
         signals.body = { [weak self] in self?.signalled($0) }
         failure.body = { [weak self] in self?.stopNow($0) }
@@ -124,18 +124,21 @@ private final class QueueProcess {
     private func signalled(_ signal: Int32) {
         switch signal {
         case SIGALRM: dispatcher.retryAllNow()
-        case SIGHUP: reread()
+        case SIGHUP: _ = QueueProcess.reread(lines, queue)
         default: stop()
         }
     }
 
-    private func reread() {
+    /// - Returns: what is wrong with the files; the old ones then count.
+    private static func reread(_ lines: QueueLog, _ queue: QueueManager) -> String? {
         do {
             queue.rewriting = try AddressRewriting(ControlDirectory())
+            return nil
         } catch {
             let file = error.file
             lines.line("alert: unable to reread \(file)")
             log("queue: \(error)")
+            return "\(error)"
         }
     }
 

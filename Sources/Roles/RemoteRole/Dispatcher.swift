@@ -65,7 +65,7 @@ final class Dispatcher {
         guard let settings = currentSettings(), let heloHost = settings.heloHost else { return giveUp(DeliveryTexts.noControls) }
         guard let content = Self.content(descriptor) else { return giveUp(DeliveryTexts.unreadable) }
         let destination: Destination =
-            switch settings.routes.route(for: request.host) {
+            switch request.relay.isEmpty ? settings.routes.route(for: request.host) : SMTPRoutes.route(Array(request.relay)) ?? .exchangers {
             case .exchangers: .domain(request.host.lowercasedASCII())
             case .relay(let relay): .relay(relay)
             }

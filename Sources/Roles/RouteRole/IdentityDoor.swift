@@ -5,12 +5,16 @@ internal import Frames
 private import Glibc
 internal import Posix
 
-/// `run/identity`: lspawn asks who controls a local part, and gets the default instructions with the answer.
+/// `run/identity`: lspawn asks who controls a local part, and gets with the answer what a worker is to know of the control files.
 final class IdentityDoor {
     private let lookup: LocalPartLookup
-    private let defaultDelivery: Watched<ArraySlice<UInt8>>
+    private let settings: Watched<DeliverySettings>
     private var peers: [ObjectIdentifier: PacketPeer] = [:]
+    /// Who connected last: there is one lspawn.
+    private weak var latest: PacketPeer?
     private let loop: EventLoop
+    /// Called with the answers to ``probe(_:)``.
+    var onVerdict: (UInt32, Route.Verdict) -> Void = { _, _ in }
 
     /// What users without a `.qmail` are delivered by when `control/defaultdelivery` is missing. qmail's own default is `./Mailbox`; a
     /// Maildir needs no locks.
@@ -21,8 +25,10 @@ final class IdentityDoor {
     init(_ lookup: LocalPartLookup, on loop: EventLoop, _ control: ControlDirectory) throws {
         self.lookup = lookup
         self.loop = loop
-        defaultDelivery = try Watched([control.file("defaultdelivery")]) {
-            try IdentityDoor.loadDelivery(control)[...]
+        settings = try Watched(["defaultdelivery", "timeoutlocal"].map(control.file)) {
+            // A number beyond what a frame holds is as good as none.
+            let seconds = UInt32(clamping: try control.integer("timeoutlocal") ?? 0)
+            return DeliverySettings(defaultDelivery: try IdentityDoor.loadDelivery(control)[...], programSeconds: seconds)
         } complain: {
             log("route: \($0); the old value stays")
         }
@@ -32,8 +38,10 @@ final class IdentityDoor {
         let holder = Holder()
         do throws(SystemError) {
             let peer = try PacketPeer(consume connection, on: loop) { [weak self, weak holder] (frame, _) throws(FrameError) in
-                let question = try Identity.Question(frame)
-                self?.answer(question, holder)
+                switch try Identity.Request(frame) {
+                case .question(let token, let localPart): self?.answer(localPart, token, holder)
+                case .verdict(let token, let verdict): self?.onVerdict(token, verdict)
+                }
             } onClose: { [weak self] reason in
                 if let reason { log("route: identity: \(reason); connection dropped") }
                 if let peer = holder.peer { self?.peers[ObjectIdentifier(peer)] = nil }
@@ -41,19 +49,27 @@ final class IdentityDoor {
             }
             holder.peer = peer
             peers[ObjectIdentifier(peer)] = peer
+            latest = peer
         } catch {
             log("route: identity: \(error)")
         }
     }
 
-    func refresh() { defaultDelivery.refreshed() }
+    func refresh() { settings.refreshed() }
 
-    private func answer(_ question: Identity.Question, _ holder: Holder?) {
-        lookup.find(question.localPart) { [defaultDelivery] outcome in
+    /// - Returns: false when lspawn is not there, or has enough to read.
+    func probe(_ probe: Identity.Probe) -> Bool {
+        guard let latest, !latest.isBlocked else { return false }
+        latest.send(probe.encode())
+        return true
+    }
+
+    private func answer(_ localPart: ArraySlice<UInt8>, _ token: UInt32, _ holder: Holder?) {
+        lookup.find(localPart) { [settings] outcome in
             let answer: Identity.Answer =
                 switch outcome {
-                case .success(let found): .user(token: question.token, found.user, defaultDelivery: defaultDelivery.refreshed())
-                case .failure(let trouble): .nobody(token: question.token, trouble.report)
+                case .success(let found): .user(token: token, found.user, settings.refreshed())
+                case .failure(let trouble): .nobody(token: token, trouble.report)
                 }
             holder?.peer?.send(answer.encode())
         }

@@ -9,6 +9,8 @@ internal import Routing
 final class RouteDoor {
     private let lookup: LocalPartLookup
     private let rewriting: Watched<AddressRewriting>
+    private let isProbing: Watched<Bool>
+    private let probes: RecipientProbes
     private var clients: [ObjectIdentifier: Client] = [:]
     private let loop: EventLoop
 
@@ -22,9 +24,15 @@ final class RouteDoor {
         var pending = 0
     }
 
-    init(_ lookup: LocalPartLookup, on loop: EventLoop, _ control: ControlDirectory) throws {
+    init(_ lookup: LocalPartLookup, _ probes: RecipientProbes, on loop: EventLoop, _ control: ControlDirectory) throws {
         self.lookup = lookup
+        self.probes = probes
         self.loop = loop
+        isProbing = try Watched([control.file("rcptprobe")]) {
+            (try control.integer("rcptprobe") ?? 0) != 0
+        } complain: {
+            log("route: \($0); the old value stays")
+        }
         rewriting = try Watched(AddressRewriting.files.map(control.file)) {
             try AddressRewriting(control)
         } complain: {
@@ -50,20 +58,31 @@ final class RouteDoor {
         }
     }
 
-    func refresh() { rewriting.refreshed() }
+    func refresh() {
+        rewriting.refreshed()
+        isProbing.refreshed()
+    }
 
     private func ask(_ question: Route.Question, _ client: Client) {
-        let (channel, recipient) = rewriting.refreshed().channel(of: question.recipient)
+        let (channel, recipient, _) = rewriting.refreshed().channel(of: question.recipient)
         // Nothing runs for an empty local part: such mail is taken and thrown away (spec-qmail §2.4).
         guard channel == .local, !recipient.localPart.isEmpty else {
             return send(Route.Answer(token: question.token, verdict: channel == .local ? .exists : .unknown), to: client)
         }
         client.pending += 1
         if client.pending == Self.maxPending { client.peer?.pause() }
-        lookup.find(recipient.localPart) { [weak self] outcome in
+        find(recipient.localPart) { [weak self] verdict in
             client.pending -= 1
-            self?.send(Route.Answer(token: question.token, verdict: (try? outcome.get().verdict) ?? .unknown), to: client)
+            self?.send(Route.Answer(token: question.token, verdict: verdict), to: client)
             if client.pending == Self.maxPending / 2 { client.peer?.resume() }
+        }
+    }
+
+    private func find(_ localPart: ArraySlice<UInt8>, _ body: @escaping (Route.Verdict) -> Void) {
+        lookup.find(localPart) { [weak self] outcome in
+            guard let self, let found = try? outcome.get() else { return body(.unknown) }
+            guard found.verdict == .unknown, isProbing.refreshed() else { return body(found.verdict) }
+            probes.ask(found.user, body)
         }
     }
 

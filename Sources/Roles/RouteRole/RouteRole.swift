@@ -29,8 +29,10 @@ package enum RouteRole {
             if signal == SIGHUP { hangUp.body() } else { loop.stop() }
         }
         let lookup = try LocalPartLookup(accounts(context), on: loop)
-        let route = try RouteDoor(lookup, on: loop, control)
         let identity = try IdentityDoor(lookup, on: loop, control)
+        let probes = RecipientProbes(on: loop) { identity.probe($0) }
+        identity.onVerdict = { probes.take($1, token: $0) }
+        let route = try RouteDoor(lookup, probes, on: loop, control)
         hangUp.body = {
             route.refresh()
             identity.refresh()

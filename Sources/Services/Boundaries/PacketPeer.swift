@@ -44,6 +44,9 @@ package final class PacketPeer {
 
     deinit { loop.remove(descriptor.raw) }
 
+    /// Whether packets wait for room: the peer does not read.
+    package var isBlocked: Bool { !waiting.isEmpty }
+
     package func send(_ packet: [UInt8], _ attachment: Attachment? = nil) {
         guard isOpen else { return }
         waiting.append(Packet(packet, attachment))

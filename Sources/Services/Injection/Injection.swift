@@ -15,10 +15,12 @@ package final class Injection {
 
     private let door: Door
 
-    /// - Parameter program: the value of `QMAILQUEUE`. The working directory must be the qmail home.
-    package init(program: String?) throws(InjectionFailure) {
+    /// - Parameters:
+    ///   - program: the value of `QMAILQUEUE`; relative to the qmail home.
+    ///   - home: the qmail home where it is not the working directory; then there must be a program.
+    package init(program: String?, in home: String? = nil) throws(InjectionFailure) {
         signal(SIGPIPE, SIG_IGN)
-        door = if let program { .program(try QueueProgram(program)) } else { .queue(QueueClient()) }
+        door = if let program { .program(try QueueProgram(program, in: home)) } else { .queue(QueueClient()) }
     }
 
     /// Content, in parts as they come.

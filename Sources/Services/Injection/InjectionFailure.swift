@@ -32,6 +32,8 @@ package struct InjectionFailure: Error, Equatable {
 
     package static let crashed = InjectionFailure(isPermanent: false, text: "qq crashed (#4.3.0)")
     package static let waitFailed = InjectionFailure(isPermanent: false, text: "qq waitpid surprise (#4.3.0)")
+    /// The message cannot be read to its end.
+    package static let cannotRead = InjectionFailure(.readError)
     /// There is no qmail-queue to say anything.
     package static let notStarted = InjectionFailure(isPermanent: false, text: "unable to run qmail-queue")
 

@@ -13,20 +13,28 @@ final class QueueProgram {
     private let text: FileDescriptor
     /// The program did not take all: then its exit code 0 is not believed.
     private var wasCutShort = false
+    private var isWaitedFor = false
 
-    /// - Parameter path: relative to the qmail home, which is the working directory.
-    init(_ path: String) throws(InjectionFailure) {
+    /// - Parameters:
+    ///   - path: absolute, or relative to `home`.
+    ///   - home: the qmail home, which becomes the program's working directory; nil when it is ours already.
+    init(_ path: String, in home: String?) throws(InjectionFailure) {
         guard let message = Pipe(), let envelope = Pipe(), let text = Pipe(), let null = QueueProgram.openNull() else { throw .notStarted }
         // What the program writes beyond the pipe's room must not stop it: nobody reads before its end.
         _ = martlet_set_nonblocking(text.writer.raw)
         _ = martlet_set_nonblocking(text.reader.raw)
         let descriptors = [message.reader.raw, envelope.reader.raw, 2, null.raw, text.writer.raw, null.raw, text.writer.raw]
-        let started = QueueProgram.spawn(path, descriptors)
+        let started = QueueProgram.spawn(path, home, descriptors)
         guard started > 0 else { throw started == -EAGAIN || started == -ENOMEM ? .notStarted : InjectionFailure(exitCode: 120) }
         pid = started
         self.message = message.takeWriter()
         self.envelope = envelope.takeWriter()
         self.text = text.takeReader()
+    }
+
+    /// It would stay a zombie of a process that lives long.
+    deinit {
+        if !isWaitedFor { abort() }
     }
 
     func write(_ bytes: ArraySlice<UInt8>) {
@@ -39,20 +47,25 @@ final class QueueProgram {
         message = nil
         if let descriptor = envelope?.raw { writeAll(bytes[...], to: descriptor) }
         envelope = nil
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0 { guard errno == EINTR else { throw .waitFailed } }
+        let status = try wait()
         guard status & 0x7F == 0 else { throw .crashed }
         let code = status >> 8 & 0xFF
         guard code != 0 || wasCutShort else { return }
         throw InjectionFailure(exitCode: code == 0 ? 54 : code, custom: code == 82 ? customText() : [])
     }
 
+    private func wait() throws(InjectionFailure) -> Int32 {
+        isWaitedFor = true
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0 { guard errno == EINTR else { throw .waitFailed } }
+        return status
+    }
+
     /// Ends message and envelope unfinished, which no such program takes, and waits for its end.
     func abort() {
         message = nil
         envelope = nil
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        _ = try? wait()
     }
 
     private func writeAll(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) {
@@ -73,19 +86,20 @@ final class QueueProgram {
 
     private static func openNull() -> FileDescriptor? { try? FileDescriptor.open("/dev/null", O_RDWR) }
 
-    private static func spawn(_ path: String, _ descriptors: [Int32]) -> pid_t {
-        path.withCString { path in
-            var arguments: [UnsafeMutablePointer<CChar>?] = [UnsafeMutablePointer(mutating: path), nil]
-            return arguments.withUnsafeMutableBufferPointer { arguments in
-                descriptors.withUnsafeBufferPointer { descriptors in
-                    var program = martlet_program()
-                    program.path = path
-                    program.arguments = UnsafePointer(arguments.baseAddress)
-                    program.environment = UnsafePointer(martlet_environment())
-                    program.descriptors = descriptors.baseAddress
-                    program.descriptor_count = descriptors.count
-                    return martlet_spawn(&program)
-                }
+    private static func spawn(_ path: String, _ home: String?, _ descriptors: [Int32]) -> pid_t {
+        let arguments = CStrings([Array(path.utf8)])
+        let folder = CStrings(home.map { [Array($0.utf8)] } ?? [])
+        return withExtendedLifetime((arguments, folder)) {
+            descriptors.withUnsafeBufferPointer { descriptors in
+                var program = martlet_program()
+                program.path = UnsafePointer(arguments.pointers[0])
+                program.arguments = UnsafePointer(arguments.pointers)
+                program.environment = UnsafePointer(martlet_environment())
+                // NULL when there is none.
+                program.directory = UnsafePointer(folder.pointers[0])
+                program.descriptors = descriptors.baseAddress
+                program.descriptor_count = descriptors.count
+                return martlet_spawn(&program)
             }
         }
     }

@@ -320,8 +320,11 @@ extension JournalEntry {
         case .carry(let message): message.logBytes
         case .records(let records):
             records.reduce(0) { sum, record in
-                if case .outcome(_, _, _, let text) = record { return sum + 32 + text.count }
-                return sum + 32
+                switch record {
+                case .outcome(_, _, _, let text): sum + 32 + text.count
+                case .reroute(_, _, let route): sum + 32 + route.address.count + route.note.count
+                default: sum + 32
+                }
             }
         case .finish(_, let bounce, let content): 32 + (bounce?.logBytes ?? 0) + content.count
         case .release, .stop: 0

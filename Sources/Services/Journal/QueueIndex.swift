@@ -45,6 +45,15 @@ package struct QueueIndex {
                 liveBytes += message.record.logBytes - before
             }
         case .retry(let id, let channel, let next): messages[id]?.record.setNext(channel, next)
+        case .hold(let id): messages[id]?.record.isHeld = true
+        case .release(let id): messages[id]?.record.isHeld = false
+        case .reroute(let id, let recipient, let route):
+            guard let message = messages[id] else { return }
+            liveBytes -= message.record.logBytes
+            countPending(message.record, -1)
+            message.record.recipients.reroute(recipient, to: route)
+            countPending(message.record, 1)
+            liveBytes += message.record.logBytes
         case .finish(let id, _): remove(id)
         case .void: break
         }

@@ -15,7 +15,8 @@ struct RecoveredTail {
     mutating func note(_ record: JournalRecord) {
         switch record {
         case .accept(let message), .carry(let message): touched.insert(message.id)
-        case .outcome(let id, _, _, _), .retry(let id, _, _): touched.insert(id)
+        case .outcome(let id, _, _, _), .retry(let id, _, _), .hold(let id), .release(let id), .reroute(let id, _, _):
+            touched.insert(id)
         case .finish(let id, let bounce): finished.append((id, bounce))
         case .void: hasVoids = true
         }

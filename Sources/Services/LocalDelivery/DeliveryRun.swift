@@ -12,17 +12,22 @@ struct DeliveryRun {
     private let lines: TraceLines
     private let home: Home
     private let maildirs: MaildirCache
+    private let programOutput: UserProgram.Output
     private var files = 0
     private var programs = 0
     private var recipients: [Address] = []
     private(set) var output: [UInt8] = []
 
-    init(_ request: WorkerRequest, _ message: MessageContent, _ lines: TraceLines, _ home: Home, _ maildirs: MaildirCache) {
+    init(
+        _ request: WorkerRequest, _ message: MessageContent, _ lines: TraceLines, _ home: Home, _ maildirs: MaildirCache,
+        _ programOutput: UserProgram.Output
+    ) {
         self.request = request
         self.message = message
         self.lines = lines
         self.home = home
         self.maildirs = maildirs
+        self.programOutput = programOutput
     }
 
     /// In order; forwards leave last, together. Any failure stops at once: earlier lines run again at the next attempt (spec-qmail §7.4).
@@ -36,8 +41,8 @@ struct DeliveryRun {
                 programs += 1
                 guard try runProgram(command, sender, defaultExtension) else { break execution }
             case .forward(let address): recipients.append(try DeliveryRun.recipient(address))
-            case .forbiddenFile: throw .deferred("Uh-oh: .qmail has file delivery but has x bit set. (#4.7.0)\n")
-            case .forbiddenProgram: throw .deferred("Uh-oh: .qmail has prog delivery but has x bit set. (#4.7.0)\n")
+            case .forbiddenFile: throw .forbiddenFile
+            case .forbiddenProgram: throw .forbiddenProgram
             }
         }
         let number = recipients.isEmpty ? nil : try Forwarding(sender: sender, recipients: recipients).queue(lines.deliveredTo, message)
@@ -78,8 +83,13 @@ struct DeliveryRun {
     /// - Returns: false when the program wants no further lines.
     private mutating func runProgram(_ command: [UInt8], _ sender: [UInt8], _ defaultExtension: ArraySlice<UInt8>?) throws(Undeliverable) -> Bool {
         let environment = DeliveryEnvironment(request, lines, newSender: sender, defaultExtension: defaultExtension, now: unixTime())
-        let program = UserProgram(command, environment.variables, home: home.path)
-        switch try program.run(message, &output) {
+        let program = UserProgram(command, environment.variables, home: home.path, programOutput, seconds: request.settings.programSeconds)
+        let end =
+            switch programOutput {
+            case .report: try program.run(message, reporting: &output)
+            case .inherited: try program.run(message)
+            }
+        switch end {
         case .exited(0): return true
         case .exited(99): return false
         case .exited(100), .exited(64), .exited(65), .exited(70), .exited(76), .exited(77), .exited(78), .exited(112): throw .failed("")

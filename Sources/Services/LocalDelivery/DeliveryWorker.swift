@@ -59,7 +59,7 @@ final class DeliveryWorker: Sendable {
                 return crew.waiting == 0 && crew.threads < Self.maxThreads
             }
             guard count > 0 else {
-                if count < 0 { fail("\(errorText(errno))") }
+                if count < 0 { _ = fail("\(errorText(errno))") }
                 return
             }
             if isShort { hire() }
@@ -69,13 +69,18 @@ final class DeliveryWorker: Sendable {
 
     /// False when lspawn is no longer there or speaks another language.
     private func handle(_ packet: [UInt8], _ passed: Int32) -> Bool {
-        guard let frame = Frame(packet: packet[...]), let request = try? WorkerRequest(frame) else {
-            if passed >= 0 { close(passed) }
-            fail("bad request")
-            return false
+        let message: FileDescriptor? = passed >= 0 ? FileDescriptor(owning: passed) : nil
+        guard let frame = Frame(packet: packet[...]) else { return fail("bad request") }
+        do throws(FrameError) {
+            if frame.type == WorkerProbe.type {
+                let probe = try WorkerProbe(frame)
+                return send(probe.answer(delivery.answer(probe)))
+            }
+            let request = try WorkerRequest(frame)
+            return send(Delivery.Answer.reports(slot: request.slot, [delivery.deliver(request, message)]).encode())
+        } catch {
+            return fail("bad request")
         }
-        let report = passed >= 0 ? delivery.deliver(request, FileDescriptor(owning: passed)) : delivery.deliver(request, nil)
-        return send(Delivery.Answer.reports(slot: request.slot, [report]).encode())
     }
 
     private func send(_ packet: [UInt8]) -> Bool {
@@ -89,9 +94,10 @@ final class DeliveryWorker: Sendable {
     }
 
     /// The others finish what they have and find the socket at its end.
-    private func fail(_ reason: String) {
+    private func fail(_ reason: String) -> Bool {
         log("martlet-local: fatal: \(reason)")
         crew.with { $0.exitCode = 111 }
         shutdown(Self.socket, Int32(SHUT_RD))
+        return false
     }
 }

@@ -1,88 +1,44 @@
 internal import Addresses
-private import Frames
 private import Glibc
+private import Injection
 internal import MailboxStorage
 private import Posix
 
-/// Gives a message to the queue for other addresses, through qmail-queue's protocol (spec-qmail §3.1), or the program that `QMAILQUEUE`
-/// names in its place.
+/// Gives a message to the queue for other addresses, by qmail-queue or the program that `QMAILQUEUE` names in its place (spec-qmail §3.3, §7.6).
+///
+/// A process of its own for each: its number is what the log calls the new message by.
 struct Forwarding {
     let sender: [UInt8]
     let recipients: [Address]
 
+    private static let queue = "bin/qmail-queue"
+
     /// - Returns: the number that the queue's log calls it by.
-    func queue(_ deliveredTo: [UInt8], _ message: MessageContent) throws(Undeliverable) -> Int32 {
-        let content = try Pipe()
-        let addresses = try Pipe()
-        let pid = try start(content, addresses)
-        let isWritten = write(deliveredTo, message, content, addresses)
-        // Without the end of the envelope nothing is queued.
-        content.closeWriting()
-        addresses.closeWriting()
-        switch try Forwarding.wait(pid) {
-        case .exited(0) where isWritten: return pid
-        case .exited(0): throw .deferred("Unable to forward message: \(QueueRefusal.readError.text).\n")
-        case .exited(let code): throw Forwarding.failure(code)
-        case .killed: throw .deferred("Unable to forward message: qq crashed (#4.3.0).\n")
+    func queue(_ deliveredTo: [UInt8], _ message: MessageContent) throws(Undeliverable) -> UInt64 {
+        do throws(InjectionFailure) {
+            let injection = try Injection(program: Forwarding.program ?? Forwarding.queue, in: QmailHome.find())
+            try injection.write((deliveredTo + message.head)[...])
+            // Without the end of the envelope nothing is queued: an injection that is let go is none.
+            try Forwarding.writeRest(of: message, to: injection)
+            return try injection.commit(sender: sender, recipients: recipients.map(\.bytes))
+        } catch {
+            let text = "Unable to forward message: \(error.text).\n"
+            throw error.isPermanent ? .failed(text) : .deferred(text)
         }
     }
 
-    private func write(_ deliveredTo: [UInt8], _ message: MessageContent, _ content: Pipe, _ addresses: Pipe) -> Bool {
+    private static var program: String? { getenv("QMAILQUEUE").map { String(cString: $0) } }
+
+    private static func writeRest(of message: MessageContent, to injection: Injection) throws(InjectionFailure) {
+        var refusal: InjectionFailure?
         do throws(SystemError) {
-            try writeAll(deliveredTo + message.head, to: content.writing)
-            try message.forEachChunkAfterHead { (chunk) throws(SystemError) in
-                try writeAll(chunk, to: content.writing)
-                return true
+            try message.forEachChunkAfterHead { chunk in
+                do throws(InjectionFailure) { try injection.write(chunk[...]) } catch { refusal = error }
+                return refusal == nil
             }
-            content.closeWriting()
-            try writeAll(envelope, to: addresses.writing)
-            return true
         } catch {
-            return false
+            throw .cannotRead
         }
-    }
-
-    /// `Fsender NUL`, `Trecipient NUL` …, `NUL`
-    private var envelope: [UInt8] {
-        [UInt8(ascii: "F")] + sender + [0] + recipients.flatMap { [UInt8(ascii: "T")] + $0.bytes + [0] } + [0]
-    }
-
-    private func start(_ content: Pipe, _ addresses: Pipe) throws(Undeliverable) -> Int32 {
-        let path = Forwarding.variable("QMAILQUEUE") ?? Array("bin/qmail-queue".utf8)
-        let program = ChildProgram(
-            path: path, arguments: [path],
-            environment: ["PATH", "QMAILHOME"].compactMap { name in Forwarding.variable(name).map { Array("\(name)=".utf8) + $0 } },
-            directory: Forwarding.variable("QMAILHOME") ?? Array("/var/qmail".utf8))
-        defer {
-            content.closeReading()
-            addresses.closeReading()
-        }
-        do throws(SystemError) {
-            return try program.start([content.reading, addresses.reading, 2])
-        } catch {
-            throw Forwarding.failure(120)
-        }
-    }
-
-    private static func variable(_ name: String) -> [UInt8]? {
-        getenv(name).map { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
-    }
-
-    private static func wait(_ pid: Int32) throws(Undeliverable) -> ChildProgram.End {
-        do throws(SystemError) {
-            return try ChildProgram.wait(pid)
-        } catch {
-            throw .deferred("Unable to forward message: qq waitpid surprise (#4.3.0).\n")
-        }
-    }
-
-    /// spec-qmail §3.2: what the exit codes of qmail-queue mean to its clients.
-    private static func failure(_ code: Int32) -> Undeliverable {
-        let known = UInt8(exactly: code).flatMap(QueueRefusal.init)?.text
-        switch code {
-        case 120: return .deferred("Unable to forward message: unable to exec qq (#4.3.0).\n")
-        case 11...40: return .failed("Unable to forward message: \(known ?? "qq permanent problem (#5.3.0)").\n")
-        default: return .deferred("Unable to forward message: \(known ?? "qq temporary problem (#4.3.0)").\n")
-        }
+        if let refusal { throw refusal }
     }
 }

@@ -33,8 +33,9 @@ final class Home: Sendable {
 final class HomeKeeper: Sendable {
     private let kept = Monitor<Home?>(nil)
 
-    /// The home at `path` when its modes allow delivery.
-    func home(_ path: [UInt8]) throws(Undeliverable) -> Home {
+    /// The home at `path` when its mode allows delivery.
+    /// - Returns: with it, whether it is sticky: its user is editing, and nothing is to be delivered now.
+    func home(_ path: [UInt8]) throws(Undeliverable) -> (home: Home, isSticky: Bool) {
         var info = stat()
         do throws(SystemError) {
             try withPath(path) { (path) throws(SystemError) in try check("stat") { stat(path, &info) } }
@@ -42,10 +43,10 @@ final class HomeKeeper: Sendable {
             throw .trouble("Unable to switch to", path, error.reason, "4.3.0")
         }
         if info.st_mode & Home.forbiddenMode != 0 { throw .deferred("Uh-oh: home directory is writable. (#4.7.0)\n") }
-        if info.st_mode & S_ISVTX != 0 { throw .deferred("Home directory is sticky: user is editing his .qmail file. (#4.2.1)\n") }
-        if let known = kept.with({ $0 }), known.path == path, known.isStill(info) { return known }
+        let isSticky = info.st_mode & S_ISVTX != 0
+        if let known = kept.with({ $0 }), known.path == path, known.isStill(info) { return (known, isSticky) }
         let opened = try Home(path)
         kept.with { $0 = opened }
-        return opened
+        return (opened, isSticky)
     }
 }

@@ -10,8 +10,10 @@ package import Posix
 package final class LocalDelivery: Sendable {
     private let homes = HomeKeeper()
     private let maildirs = MaildirCache()
+    private let programOutput: UserProgram.Output
 
-    package init() {}
+    /// - Parameter programsPrint: what programs print goes where this process prints, and not into the report.
+    package init(programsPrint: Bool = false) { programOutput = programsPrint ? .inherited : .report }
 
     /// Delivers by the user's instructions. Home, `.qmail` and Maildir are looked at anew each time.
     package func deliver(_ request: WorkerRequest, _ message: consuming FileDescriptor?) -> DeliveryReport {
@@ -23,17 +25,46 @@ package final class LocalDelivery: Sendable {
     }
 
     private func run(_ request: WorkerRequest, _ message: MessageContent) throws(Undeliverable) -> DeliveryReport {
-        let home = try homes.home(Array(request.home))
+        let (home, isSticky) = try homes.home(Array(request.home))
+        if isSticky { throw .isSticky }
         let lines = TraceLines(sender: request.sender, localPart: request.localPart, domain: request.domain)
         try LocalDelivery.checkLoop(lines, message)
         let file = try DotQmailFile.find(in: home, dash: request.dash, ext: request.ext)
         let instructions = try LocalDelivery.instructions(request, file)
-        var run = DeliveryRun(request, message, lines, home, maildirs)
+        var run = DeliveryRun(request, message, lines, home, maildirs, programOutput)
         do throws(Undeliverable) {
             try run.run(instructions, defaultExtension: file?.defaultExtension)
             return DeliveryReport(.delivered, DeliveryText.limited(run.output))
         } catch {
             return DeliveryReport(error.report.outcome, DeliveryText.limited(run.output + error.report.text))
+        }
+    }
+
+    /// Does nothing but tell what ``deliver(_:_:)`` would do with a message that has not been here before (spec-qmail §7.8).
+    package func describe(_ request: WorkerRequest) -> DeliveryDescription {
+        var description = DeliveryDescription()
+        do throws(Undeliverable) {
+            let (home, isSticky) = try homes.home(Array(request.home))
+            description.isSticky = isSticky
+            let file = try DotQmailFile.find(in: home, dash: request.dash, ext: request.ext)
+            let instructions = try LocalDelivery.instructions(request, file)
+            _ = try newSender(request, home)
+            try description.add(instructions)
+        } catch {
+            description.failure = error
+        }
+        return description
+    }
+
+    /// Whether mail would find a `.qmail`, as far as can be told without any.
+    package func answer(_ probe: WorkerProbe) -> Route.Verdict {
+        do throws(Undeliverable) {
+            let home = try homes.home(Array(probe.home)).home
+            guard try DotQmailFile.find(in: home, dash: probe.dash, ext: probe.ext) == nil else { return .exists }
+            return probe.dash.isEmpty ? .exists : .nonexistent
+        } catch {
+            // Mail would wait: it is taken.
+            return .unknown
         }
     }
 
@@ -67,7 +98,7 @@ package final class LocalDelivery: Sendable {
         guard file != nil || request.dash.isEmpty else { throw .failed("Sorry, no mailbox here by that name. (#5.1.1)\n") }
         do throws(DotQmail.Failure) {
             if let file, !file.text.isEmpty { return try DotQmail(file.text, isForwardOnly: file.isForwardOnly).instructions }
-            return try DotQmail(request.defaultDelivery).instructions
+            return try DotQmail(request.settings.defaultDelivery).instructions
         } catch {
             throw .deferred("Uh-oh: first line of .qmail file is blank. (#4.2.1)\n")
         }

@@ -16,4 +16,8 @@ package struct Undeliverable: Error, Equatable {
     static func trouble(_ what: String, _ subject: some Collection<UInt8>, _ reason: String, _ code: String) -> Undeliverable {
         .deferred(Array("\(what) ".utf8) + subject + Array(": \(reason). (#\(code))\n".utf8))
     }
+
+    static var isSticky: Undeliverable { .deferred("Home directory is sticky: user is editing his .qmail file. (#4.2.1)\n") }
+    static var forbiddenFile: Undeliverable { .deferred("Uh-oh: .qmail has file delivery but has x bit set. (#4.7.0)\n") }
+    static var forbiddenProgram: Undeliverable { .deferred("Uh-oh: .qmail has prog delivery but has x bit set. (#4.7.0)\n") }
 }

@@ -1,28 +1,49 @@
+private import CPosix
 private import Glibc
 internal import MailboxStorage
 private import Posix
 
 /// A command of a user's `.qmail`: the one place where a shell is run, as that user, with the message on its descriptor 0 (spec-qmail §7.5).
 struct UserProgram {
-    private let program: ChildProgram
-
-    init(_ command: [UInt8], _ environment: [[UInt8]], home: [UInt8]) {
-        let shell = Array("/bin/sh".utf8)
-        program = ChildProgram(path: shell, arguments: [shell, Array("-c".utf8), command], environment: environment, directory: home)
+    /// Where what it prints goes.
+    enum Output {
+        /// Into the delivery's report, both descriptors in one.
+        case report
+        /// Where this process's own goes.
+        case inherited
     }
 
-    /// Waits until it has ended and nobody holds its output any longer, however long that takes.
-    func run(_ message: MessageContent, _ output: inout [UInt8]) throws(Undeliverable) -> ChildProgram.End {
+    private let program: ChildProgram
+    private let seconds: UInt32
+
+    /// Between the request to end and the end, in seconds.
+    static let graceSeconds: UInt64 = 5
+
+    /// - Parameter seconds: how long it may run, 0 without end. Only what is run for a report has a limit.
+    init(_ command: [UInt8], _ environment: [[UInt8]], home: [UInt8], _ output: Output, seconds: UInt32) {
+        let shell = Array("/bin/sh".utf8)
+        program = ChildProgram(
+            path: shell, arguments: [shell, Array("-c".utf8), command], environment: environment, directory: home, hasOwnGroup: output == .report)
+        self.seconds = seconds
+    }
+
+    /// Waits until it has ended.
+    func run(_ message: MessageContent) throws(Undeliverable) -> ChildProgram.End {
+        let input = try UserProgram.input(message)
+        return try UserProgram.wait(try start([input.raw, 1, 2]))
+    }
+
+    /// Waits until it has ended and nobody holds its output any longer; with a limit, until that at most.
+    func run(_ message: MessageContent, reporting output: inout [UInt8]) throws(Undeliverable) -> ChildProgram.End {
         let input = try UserProgram.input(message)
         let pipe = try Pipe()
-        let pid = try start(input, pipe)
+        let pid = try start([input.raw, pipe.writing, pipe.writing])
         pipe.closeWriting()
-        UserProgram.collect(pipe.reading, &output)
-        do throws(SystemError) {
-            return try ChildProgram.wait(pid)
-        } catch {
-            throw .deferred("Aack, child crashed. (#4.3.0)\n")
+        guard seconds > 0 else {
+            while UserProgram.read(pipe.reading, &output) {}
+            return try UserProgram.wait(pid)
         }
+        return try wait(pid, pipe, &output)
     }
 
     private static func input(_ message: MessageContent) throws(Undeliverable) -> FileDescriptor {
@@ -33,23 +54,68 @@ struct UserProgram {
         }
     }
 
-    private func start(_ input: borrowing FileDescriptor, _ pipe: Pipe) throws(Undeliverable) -> Int32 {
+    private func start(_ descriptors: [Int32]) throws(Undeliverable) -> Int32 {
         do throws(SystemError) {
-            return try program.start([input.raw, pipe.writing, pipe.writing])
+            return try program.start(descriptors)
         } catch {
-            throw .deferred("Unable to run /bin/sh: \(error.reason). (#4.3.0)\n")
+            let what = error.errno == EAGAIN ? "fork" : "run /bin/sh"
+            throw .deferred("Unable to \(what): \(error.reason). (#4.3.0)\n")
         }
     }
 
-    /// Beyond what a report may hold it is read and dropped.
-    private static func collect(_ pipe: Int32, _ output: inout [UInt8]) {
+    private static func wait(_ pid: Int32) throws(Undeliverable) -> ChildProgram.End {
+        do throws(SystemError) {
+            return try ChildProgram.wait(pid)
+        } catch {
+            throw .deferred("Aack, child crashed. (#4.3.0)\n")
+        }
+    }
+
+    /// Takes what is there, waiting for it; beyond what a report may hold it is dropped.
+    /// - Returns: false at the end.
+    private static func read(_ pipe: Int32, _ output: inout [UInt8]) -> Bool {
         withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { buffer in
             while true {
-                let count = read(pipe, buffer.baseAddress, buffer.count)
+                let count = Glibc.read(pipe, buffer.baseAddress, buffer.count)
                 if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return }
-                if output.count <= DeliveryText.maxBytes { output.append(contentsOf: buffer[..<count]) }
+                if count > 0, output.count <= DeliveryText.maxBytes { output.append(contentsOf: buffer[..<count]) }
+                return count > 0
             }
         }
+    }
+}
+
+// With a limit of time.
+extension UserProgram {
+    /// A program that ended in time counts, whoever holds its output; one that did not is ended with its whole group.
+    private func wait(_ pid: Int32, _ pipe: Pipe, _ output: inout [UInt8]) throws(Undeliverable) -> ChildProgram.End {
+        let start = monotonicNanoseconds()
+        let limit = start + UInt64(seconds) * 1_000_000_000
+        if UserProgram.collect(pid, pipe, &output, until: limit) { return try UserProgram.wait(pid) }
+        let isInTime = ChildProgram.hasEnded(pid)
+        ChildProgram.signal(SIGTERM, group: pid)
+        let grace = monotonicNanoseconds() + UserProgram.graceSeconds * 1_000_000_000
+        if !UserProgram.collect(pid, pipe, &output, until: grace) { ChildProgram.signal(SIGKILL, group: pid) }
+        let end = try UserProgram.wait(pid)
+        if isInTime { return end }
+        throw .deferred("Program did not end within \(seconds) seconds and was ended. (#4.3.0)\n")
+    }
+
+    /// - Returns: true when it has ended and its output too; false when the time is over.
+    private static func collect(_ pid: Int32, _ pipe: Pipe, _ output: inout [UInt8], until limit: UInt64) -> Bool {
+        let process = FileDescriptor(owning: martlet_watch_process(pid))
+        var entries = [pollfd(fd: pipe.reading, events: Int16(POLLIN), revents: 0), pollfd(fd: process.raw, events: Int16(POLLIN), revents: 0)]
+        while entries.contains(where: { $0.fd >= 0 }) {
+            let now = monotonicNanoseconds()
+            guard now < limit else { return false }
+            let milliseconds = Int32(min((limit - now) / 1_000_000 + 1, 3_600_000))
+            guard poll(&entries, 2, milliseconds) > 0 else { continue }
+            if entries[0].revents != 0, !read(pipe.reading, &output) {
+                pipe.closeReading()
+                entries[0].fd = -1
+            }
+            if entries[1].revents != 0 { entries[1].fd = -1 }
+        }
+        return true
     }
 }

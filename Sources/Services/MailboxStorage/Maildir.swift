@@ -18,16 +18,19 @@ package final class Maildir: Sendable {
     ///   - path: as in a `.qmail` line, with the slash at the end.
     ///   - home: where relative paths begin.
     package init(_ path: [UInt8], in home: borrowing FileDescriptor) throws(MaildirFailure) {
+        let maildir: FileDescriptor
         do throws(SystemError) {
             // The path itself may be a link that the user made; below it nothing may be.
-            let maildir = try FileDescriptor.open(path, in: home, martlet_o_path | O_DIRECTORY)
+            maildir = try FileDescriptor.open(path, in: home, martlet_o_path | O_DIRECTORY)
+        } catch {
+            throw error.isTemporary ? .trouble : .noMaildir
+        }
+        do throws(SystemError) {
             new = try FileDescriptor.open("new", in: maildir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             tmp = try FileDescriptor.open("tmp", in: maildir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             newIdentity = try FileIdentity(of: new)
             tmpIdentity = try FileIdentity(of: tmp)
-        } catch {
-            throw error.isTemporary ? .trouble : .noMaildir
-        }
+        } catch { throw .trouble }
         guard newIdentity.owner == geteuid(), tmpIdentity.owner == geteuid() else { throw .noMaildir }
     }
 

@@ -15,15 +15,14 @@ package enum Mbox {
     package static func append(
         _ lines: [UInt8], _ message: MessageContent, to path: [UInt8], in home: borrowing FileDescriptor
     ) throws(MboxFailure) {
-        let file = try open(path, in: home)
-        let isLocked = try lock(file)
-        let size = lseek(file.raw, 0, SEEK_END)
+        let mbox = try open(path, in: home)
+        let size = lseek(mbox.file.raw, 0, SEEK_END)
         do throws(MboxFailure) {
-            try write(lines, message, to: file)
+            try write(lines, message, to: mbox.file)
             if size == 0 { syncDirectory(of: path, in: home) }
         } catch {
             // Only under the lock is the old end still ours to restore.
-            if isLocked, size >= 0 { ftruncate(file.raw, size) }
+            if mbox.isLocked, size >= 0 { ftruncate(mbox.file.raw, size) }
             throw error
         }
     }
@@ -35,8 +34,27 @@ package enum Mbox {
         fsync(directory.raw)
     }
 
-    /// A regular file with one name, ours, not reached by a link: nobody else can have put it in the way of our mail.
-    private static func open(_ path: [UInt8], in home: borrowing FileDescriptor) throws(MboxFailure) -> FileDescriptor {
+    private struct Open: ~Copyable {
+        let file: FileDescriptor
+        let isLocked: Bool
+    }
+
+    /// How often a file is opened that somebody puts another in the place of.
+    private static let maxAttempts = 10
+
+    /// A regular file of ours whose one name is `path`, looked at when it is open and locked: nobody else can have put it in the way of our mail,
+    /// and it has not been replaced while we waited.
+    private static func open(_ path: [UInt8], in home: borrowing FileDescriptor) throws(MboxFailure) -> Open {
+        let deadline = monotonicNanoseconds() + UInt64(lockSeconds) * 1_000_000_000
+        for _ in 0..<maxAttempts {
+            let file = try openOnce(path, in: home)
+            let isLocked = try lock(file, until: deadline)
+            if try isAtItsPlace(file, path, in: home) { return Open(file: file, isLocked: isLocked) }
+        }
+        throw .cannotOpen(SystemError(call: "open", subject: "", errno: EBUSY))
+    }
+
+    private static func openOnce(_ path: [UInt8], in home: borrowing FileDescriptor) throws(MboxFailure) -> FileDescriptor {
         do throws(SystemError) {
             let file = try FileDescriptor.open(path, in: home, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK)
             let raw = file.raw
@@ -49,9 +67,24 @@ package enum Mbox {
         } catch { throw .cannotOpen(error) }
     }
 
+    /// Both are asked of the name: of a file that was reached by a second name, since removed, the first would be found elsewhere.
+    private static func isAtItsPlace(_ file: borrowing FileDescriptor, _ path: [UInt8], in home: borrowing FileDescriptor) throws(MboxFailure) -> Bool
+    {
+        let (raw, parent) = (file.raw, home.raw)
+        var opened = stat()
+        var named = stat()
+        do throws(SystemError) {
+            try check("stat") { fstat(raw, &opened) }
+            try withPath(path) { (path) throws(SystemError) in try check("stat") { fstatat(parent, path, &named, AT_SYMLINK_NOFOLLOW) } }
+        } catch {
+            guard error.errno == ENOENT else { throw .cannotOpen(error) }
+            return false
+        }
+        return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino && named.st_nlink == 1
+    }
+
     /// - Returns: false where locks do not work; mail is delivered all the same.
-    private static func lock(_ file: borrowing FileDescriptor) throws(MboxFailure) -> Bool {
-        let deadline = monotonicNanoseconds() + UInt64(lockSeconds) * 1_000_000_000
+    private static func lock(_ file: borrowing FileDescriptor, until deadline: UInt64) throws(MboxFailure) -> Bool {
         while flock(file.raw, LOCK_EX | LOCK_NB) != 0 {
             guard errno == EWOULDBLOCK || errno == EINTR else { return false }
             guard monotonicNanoseconds() < deadline else { throw .locked }

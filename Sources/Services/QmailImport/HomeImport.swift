@@ -60,7 +60,11 @@ package struct HomeImport {
         let queue = try HomeImport.queue(path)
         do throws(QueueImport.Failure) {
             let new = try QueueImport(
-                queue, into: Disk("queue", rights: rights), parameters, random: { randomBytes(16) }, route: { rewriting.channel(of: $0) }, report)
+                queue, into: Disk("queue", rights: rights), parameters, random: { randomBytes(16) },
+                route: {
+                    let routed = rewriting.channel(of: $0)
+                    return (routed.channel, routed.recipient)
+                }, report)
             try new.run()
         } catch {
             throw .queue(error)

@@ -41,7 +41,7 @@ package struct SMTPRoutes: Sendable {
     }
 
     /// `relay`, `relay:port`, or nothing for the exchangers. An IPv6 address stands in brackets, which qmail does not know: `[::1]:2526`.
-    private static func route(_ value: [UInt8]) -> Route? {
+    package static func route(_ value: [UInt8]) -> Route? {
         guard !value.isEmpty else { return .exchangers }
         let bracket = value.first == ASCII.leftBracket ? value.firstIndex(of: ASCII.rightBracket) : nil
         guard let colon = value[(bracket ?? 0)...].firstIndex(of: ASCII.colon) else { return .relay(Relay(host: value, port: smtpPort)) }

@@ -27,16 +27,16 @@ package struct AddressRewriting: Sendable {
     }
 
     /// The channel of a recipient, and the recipient as it is delivered to: with its host, percent signs resolved, a virtual domain's
-    /// prepend in front.
-    package func channel(of recipient: Address) -> (channel: Channel, recipient: Address) {
+    /// prepend in front, of which `prepended` bytes.
+    package func channel(of recipient: Address) -> (channel: Channel, recipient: Address, prepended: Int) {
         let (bytes, at) = resolvingPercents(withHost(recipient))
         let folded = bytes.lowercasedASCII()
-        if locals.contains(Array(folded[(at + 1)...])) { return (.local, address(bytes[..<at], bytes[(at + 1)...])) }
+        if locals.contains(Array(folded[(at + 1)...])) { return (.local, address(bytes[..<at], bytes[(at + 1)...]), 0) }
         // An empty value is the exception that makes a part of a virtual domain remote.
         guard let prepend = virtualDomains[folded] ?? prepend(forDomain: folded[(at + 1)...]), !prepend.isEmpty else {
-            return (.remote, address(bytes[..<at], bytes[(at + 1)...]))
+            return (.remote, address(bytes[..<at], bytes[(at + 1)...]), 0)
         }
-        return (.local, address(prepend + [ASCII.hyphen] + bytes[..<at], bytes[(at + 1)...]))
+        return (.local, address(prepend + [ASCII.hyphen] + bytes[..<at], bytes[(at + 1)...]), prepend.count + 1)
     }
 
     /// A rewritten recipient as people know it, for bounces: without the prepend of its virtual domain (spec-qmail §8.3; `user@domain`

@@ -28,7 +28,8 @@ import os, signal, socket, struct, sys
 queue = socket.socket(fileno=0)
 
 def fields(packet):
-    at = 5
+    # After the type, the token and the seconds that a program may run.
+    at = 9
     while at < len(packet):
         length = packet[at] | packet[at + 1] << 8
         yield packet[at + 2:at + 2 + length]

@@ -64,23 +64,11 @@ extension ImportOutput {
             ("filesKept", counts.kept), ("filesLeft", counts.left),
         ]
         let findings = report.findings.map { finding in
-            "{\"kind\":\(quoted(finding.kind.rawValue)),\"subject\":\(quoted(finding.subject)),\"text\":\(quoted(finding.text))}"
+            "{\"kind\":\(JSON.quoted(finding.kind.rawValue)),\"subject\":\(JSON.quoted(finding.subject)),\"text\":\(JSON.quoted(finding.text))}"
         }
         let members =
-            ["\"dryRun\":\(isDryRun)", "\"complete\":\(refusal == nil && report.isComplete)"] + numbers.map { "\(quoted($0.0)):\($0.1)" }
-            + ["\"findings\":[\(findings.joined(separator: ","))]", "\"refused\":\(refusal.map(quoted) ?? "null")"]
+            ["\"dryRun\":\(isDryRun)", "\"complete\":\(refusal == nil && report.isComplete)"] + numbers.map { "\(JSON.quoted($0.0)):\($0.1)" }
+            + ["\"findings\":[\(findings.joined(separator: ","))]", "\"refused\":\(refusal.map(JSON.quoted) ?? "null")"]
         return "{\(members.joined(separator: ","))}"
-    }
-
-    /// RFC 8259 §7.
-    private static func quoted(_ text: String) -> String {
-        let escaped = text.unicodeScalars.map { scalar in
-            switch scalar {
-            case "\"", "\\": "\\\(scalar)"
-            case "\u{0}"..<" ": "\\u00\(scalar.value < 16 ? "0" : "")\(String(scalar.value, radix: 16))"
-            default: String(scalar)
-            }
-        }
-        return "\"\(escaped.joined())\""
     }
 }

@@ -1,29 +1,44 @@
 internal import ArgumentParser
-private import Bytes
-private import Dates
-private import Frames
-private import Posix
-private import QueueAdministration
+internal import Frames
 
 extension Queue {
     struct List: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Lists the messages that wait, with their recipients.")
+        static let configuration = CommandConfiguration(
+            abstract: "Lists messages with the recipients that are selected.",
+            discussion: """
+                On a terminal a table. In a pipe one line for each recipient, its fields behind tabs: id, when it came in, size, sender, state, next \
+                attempt, channel, recipient, relay; times are seconds since 1970.
+                """)
+
+        @OptionGroup var selection: SelectionOptions
+
+        @Flag(help: "One JSON object for each message, on a line of its own.")
+        var json = false
 
         func run() throws {
-            try enterHome()
-            do throws(AdminClient.Failure) { try AdminClient().ask(.list) { Self.show($0) } } catch { throw Complaint(error.text) }
-        }
-
-        private static func show(_ answer: Admin.Answer) {
-            switch answer {
-            case .message(let message):
-                print(message.id, MailDate(message.birth).dateAndTime, message.size, logsafe(message.sender.bytes), separator: "\t")
-            case .recipients(let recipients):
-                for recipient in recipients where !recipient.isDone {
-                    print("", recipient.channel, logsafe(recipient.address.bytes), separator: "\t")
-                }
-            case .counts, .end: break
-            }
+            let queue = try QueueConnection()
+            let table = QueueTable(isJSON: json) { _ in true }
+            let isComplete = try Queue.list(selection.selections, queue, table)
+            if !json, Terminal.isOutput { print("\(table.messages) messages, \(table.recipients) recipients") }
+            if !isComplete { throw ExitCode.failure }
         }
     }
+
+    /// - Returns: whether every id that was asked for is in the queue.
+    static func list(_ selections: [Admin.Selection], _ queue: QueueConnection, _ table: QueueTable) throws(Complaint) -> Bool {
+        var isComplete = true
+        for selection in selections {
+            try queue.ask(.list(selection)) { answer in
+                if case .missing(let id) = answer {
+                    isComplete = false
+                    complainMissing(id)
+                }
+                table.take(answer)
+            }
+        }
+        table.finish()
+        return isComplete
+    }
+
+    static func complainMissing(_ id: UInt64) { Terminal.complain("no message \(id) is in the queue") }
 }

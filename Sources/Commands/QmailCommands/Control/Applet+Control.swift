@@ -1,6 +1,6 @@
 // Manuals: control files.
 extension Applet {
-    static let control: [Applet] = [showctl, newmrh]
+    static let control: [Applet] = [showctl, newmrh, configFast]
 
     private static let showctl = Applet(
         name: "qmail-showctl", section: 8, summary: "analyze the configuration files", synopsis: "[ -a ]",
@@ -17,4 +17,12 @@ extension Applet {
         description: ["Compiles control/morercpthosts into control/morercpthosts.cdb."], environment: [home],
         files: [Entry("control/morercpthosts", "What it reads."), Entry("control/morercpthosts.cdb", "What it writes.")],
         exitCodes: doneOrTemporary, run: { QmailNewmrh.run($0) })
+
+    private static let configFast = Applet(
+        name: "config-fast", section: 8, summary: "write the control files of a host by its name", synopsis: ConfigFast.synopsis,
+        description: [
+            "Writes host, a full name, into control/me, its domain into control/defaultdomain, the last two parts of it into control/plusdomain, and adds it "
+                + "to control/locals and control/rcpthosts."
+        ],
+        environment: [home], files: [Entry("control/", "Where the files are.")], exitCodes: commonExitCodes, run: { ConfigFast.run($0) })
 }

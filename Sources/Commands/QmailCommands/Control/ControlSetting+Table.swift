@@ -80,6 +80,9 @@ extension ControlSetting {
         ControlSetting(
             "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
         ControlSetting(
+            "rcptprobe", .number(0), "Probing of extensions at RCPT is ", "", ours: true,
+            "Not 0: an address with an extension that has no .qmail file is refused at RCPT."),
+        ControlSetting(
             "resolvers", .list(whenAbsent: "Name servers are those of /etc/resolv.conf."), "Name server: ", ".", ours: true,
             "Name servers, IP or IP@PORT."),
         ControlSetting(
@@ -89,5 +92,8 @@ extension ControlSetting {
             "smtprules", .list(whenAbsent: "Any host may connect by SMTP."), "SMTP rule: ", "", ours: true,
             "Rules of tcprules: who may connect, and with which variables."),
         ControlSetting("smtpworkers", .text("half the processors"), "Number of smtpd processes is ", "", ours: true, "smtpd processes, 1 to 256."),
+        ControlSetting(
+            "timeoutlocal", .number(0), "Time limit for programs of .qmail files is ", " seconds", ours: true,
+            "Seconds that a program of a .qmail file may run; 0 is no limit."),
     ]
 }

@@ -55,7 +55,10 @@ extension Applet {
     private static let sendmail = Applet(
         name: "sendmail", section: 8, summary: "send mail, for programs that know this name",
         synopsis: "[ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]",
-        description: ["sendmail runs qmail-inject with the options that stand for its own."],
+        description: [
+            "sendmail does what qmail-inject does with the options that stand for its own. If the first line of the message ends in CR LF, every CR LF "
+                + "becomes a line end of the system."
+        ],
         options: [
             Entry("-t", "Send to the addresses of the header too."), Entry("-f sender", "Envelope sender and default author."),
             Entry("-F name", "Personal name in From."), Entry("-bp", "Run qmail-qread."), Entry("-bs", "Run qmail-smtpd on descriptors 0 and 1."),

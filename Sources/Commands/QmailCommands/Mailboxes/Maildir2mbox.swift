@@ -56,12 +56,13 @@ enum Maildir2mbox {
         removeStale()
         let entries = try scan(places.maildir)
         guard !entries.isEmpty else { return }
-        let mbox = try open("lock", places.mbox, O_RDWR | O_CREAT)
-        do throws(SystemError) { try check("lock") { flock(mbox.raw, LOCK_EX) } } catch { throw Failure("lock", places.mbox, error) }
+        let mbox = try lock(places.mbox)
         try write(entries, mbox, places)
         try attempt("move to", places.mbox) { (path) throws(SystemError) in
             try withPath(places.temporary) { (from) throws(SystemError) in try check("rename") { rename(from, path) } }
         }
+        // The messages may go only when the name of the new mbox cannot be lost.
+        try syncFolder(of: places.mbox)
         for entry in entries { remove(entry.path) }
     }
 
@@ -74,6 +75,26 @@ enum Maildir2mbox {
             return FileDescriptor(
                 owning: try withPath(path) { (path) throws(SystemError) in try check("open") { Glibc.open(path, flags | O_CLOEXEC, 0o600) } })
         } catch { throw Failure(action, path, error) }
+    }
+
+    /// Others put a new file in the place of the old one, as we do: then the lock is on a file that nobody will find.
+    private static func lock(_ path: [UInt8]) throws(Failure) -> FileDescriptor {
+        while true {
+            let file = try open("lock", path, O_RDWR | O_CREAT)
+            let raw = file.raw
+            do throws(SystemError) { try check("lock") { flock(raw, LOCK_EX) } } catch { throw Failure("lock", path, error) }
+            var (opened, named) = (Glibc.stat(), Glibc.stat())
+            let found = try? withPath(path) { stat($0, &named) }
+            if fstat(raw, &opened) == 0, found == 0, opened.st_ino == named.st_ino, opened.st_dev == named.st_dev { return file }
+        }
+    }
+
+    private static func syncFolder(of path: [UInt8]) throws(Failure) {
+        let slash = path.lastIndex(of: ASCII.slash)
+        let folder = try open("sync the folder of", slash.map { Array(path[...$0]) } ?? [ASCII.dot], O_RDONLY | O_DIRECTORY)
+        guard fsync(folder.raw) == 0 else {
+            throw Failure("sync the folder of", path, SystemError(call: "fsync", subject: "", errno: errno))
+        }
     }
 
     private static func removeStale() {

@@ -1,3 +1,4 @@
+private import CPosix
 private import Glibc
 
 /// How an applet was called.
@@ -15,8 +16,11 @@ package struct Invocation: Sendable {
     }
 
     static func ofProcess() -> Invocation {
-        var arguments = (0..<Int(CommandLine.argc)).compactMap { CommandLine.unsafeArgv[$0] }.map { text in
-            Array(UnsafeBufferPointer(start: text, count: strlen(text)).lazy.map { UInt8(bitPattern: $0) })
+        var arguments: [[UInt8]] = []
+        var next = martlet_arguments()
+        while let text = next?.pointee {
+            arguments.append(Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
+            next = next?.advanced(by: 1)
         }
         let path = arguments.isEmpty ? [] : arguments.removeFirst()
         return Invocation(programName: baseName(path), arguments: arguments, environment: .process)

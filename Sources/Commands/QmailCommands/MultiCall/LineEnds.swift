@@ -1,14 +1,16 @@
 private import Bytes
 
 /// Makes CRLF to LF if the first line ends in CRLF: programs that speak mail's own line ends to sendmail mean the system's. A CR elsewhere stays.
-struct LineEnds {
+package struct LineEnds {
     /// Nil until the first line has ended.
     private var areCRLF: Bool?
     /// The last byte was a CR, not yet passed on.
     private var holdsCR = false
 
+    package init() {}
+
     /// - Parameter start: where in `buffer` the bytes begin that have come now.
-    mutating func convert(_ buffer: inout [UInt8], from start: Int, isAtEnd: Bool) {
+    package mutating func convert(_ buffer: inout [UInt8], from start: Int, isAtEnd: Bool) {
         if areCRLF == false { return }
         var converted: [UInt8] = []
         converted.reserveCapacity(buffer.count - start + 1)

@@ -27,11 +27,11 @@ enum QmailQread {
 
     private static func list(_ output: inout Output) throws(AdminClient.Failure) {
         var listing = QueueListing()
-        try AdminClient().ask(.list) { answer in
+        try AdminClient().ask(.list(.everything)) { answer in
             switch answer {
             case .message(let message): output.write(listing.begin(message))
             case .recipients(let recipients): output.write(listing.take(recipients))
-            case .counts, .end: break
+            default: break
             }
         }
         output.write(listing.finish())

@@ -61,9 +61,10 @@ extension Applet {
         description: [
             "qmail-qmqpc takes a message on descriptor 0 and its envelope on descriptor 1, as qmail-queue does, and gives them to a QMQP server. It "
                 + "tries the servers in order until one can be reached; that one decides.",
-            "As QMAILQUEUE, or under the name of qmail-queue, it makes a host that has no queue of its own. It adds no Received field.",
+            "With QMAILQUEUE=bin/qmail-qmqpc a host needs no queue of its own. For programs that run bin/qmail-queue whatever QMAILQUEUE says, put a script "
+                + "there that runs qmail-qmqpc; a link will not do, for these programs know themselves by name. It adds no Received field.",
         ],
-        environment: [home], files: [Entry("control/qmqpservers", "IP addresses of servers, one a line.")],
+        environment: [home], files: [Entry("control/qmqpservers", "IPv4 addresses of servers, one a line; other lines are skipped.")],
         exitCodes: [
             Entry("0", "The server has queued the message."), Entry("11", "An address is too long."), Entry("31", "The server refuses it for good."),
             Entry("51", "Too large."), Entry("54", "Message or envelope cannot be read."),

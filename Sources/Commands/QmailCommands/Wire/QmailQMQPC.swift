@@ -8,7 +8,7 @@ private import Posix
 private import QMQP
 
 /// qmail-qmqpc (spec-qmail §15.3): takes a message and its envelope as qmail-queue does, and gives them to the first server of control/qmqpservers that
-/// can be reached. Under the name of qmail-queue it is all that a host without a queue needs.
+/// can be reached. As `QMAILQUEUE` it is all that a host without a queue needs.
 enum QmailQMQPC {
     private static let port: UInt16 = 628
     private static let connectSeconds: UInt64 = 10

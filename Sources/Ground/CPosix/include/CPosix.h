@@ -33,6 +33,9 @@ struct martlet_program {
 /* The child's pid, or -errno of the step that failed (then there is no child). Signals are unblocked and back to their defaults in the child. */
 pid_t martlet_spawn(const struct martlet_program *program);
 
+/* A descriptor that poll finds readable when the child has ended (pidfd_open). -1 with errno. */
+int martlet_watch_process(pid_t pid);
+
 /* sendmsg with at most one descriptor (-1: none). Bytes sent or -1 with errno; never raises SIGPIPE, never blocks if `flags` says so. */
 ssize_t martlet_send(int socket, const struct iovec *parts, int part_count, int descriptor, int flags);
 
@@ -61,6 +64,8 @@ int martlet_rename_new(int from_directory, const char *from, int to_directory, c
 int martlet_set_nonblocking(int descriptor);
 /* The strings of this process's environment, NULL at the end. */
 char *const *martlet_environment(void);
+/* The arguments of this process with argv[0], NULL at the end. Unlike CommandLine it needs no /proc and no descriptor. */
+char *const *martlet_arguments(void);
 int martlet_set_no_new_privileges(void);
 /* The account's entry in the shadow file into buffer, NUL at the end. 1 found, 0 none, or -errno; -EACCES without the right to look. */
 int martlet_shadow_password(const char *account, char *buffer, size_t capacity);
