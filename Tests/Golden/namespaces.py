@@ -28,7 +28,8 @@ BOX = VAR / "box"
 HOMES = VAR / "homes"
 PROGRAMS = BOX / "programs"
 
-MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC = 1, 32, 4096, 16384
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -63,10 +64,12 @@ def furnish(programs, scratch):
             _mount(made / "etc" / name, f"/etc/{name}", None, MS_BIND)
     _mount("proc", "/proc", "proc", 0)
     # Bind mounts are not recursive by default; the programs' must come along.
-    _mount(scratch, VAR, None, MS_BIND | 16384)
+    _mount(scratch, VAR, None, MS_BIND | MS_REC)
     socket.sethostname(HOST)
     _raise_loopback()
     _answer_for("192.0.2.0", 24)
+    # The rights of a user namespace are for this process; what it runs is an ordinary user.
+    _libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     os.umask(0o022)
     os.chdir("/")
 

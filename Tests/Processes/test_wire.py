@@ -85,6 +85,7 @@ def test_a_silent_client_is_left(home, said):
 def test_a_client_that_takes_no_replies_is_left(home):
     home.control("timeoutsmtpd", "1")
     ours, theirs = socket.socketpair()
+    began = time.monotonic()
     with ours, start(home, "qmail-smtpd", stdin=theirs, stdout=theirs) as child:
         theirs.close()
         ours.settimeout(LIMIT)
@@ -92,6 +93,7 @@ def test_a_client_that_takes_no_replies_is_left(home):
             for _ in range(1000):
                 ours.sendall(b"NOOP\r\n" * 10_000)
         assert child.wait(LIMIT) == 1
+    assert 0.9 < time.monotonic() - began < LIMIT
 
 
 def test_without_a_name_there_is_no_session(home):
@@ -164,12 +166,27 @@ def test_a_server_that_says_nothing_is_left(home, step):
         server.close()
 
 
-def test_lines_that_are_no_routes_are_not_passed_over(home):
-    home.control("smtproutes", "# c\nok.example:relay\nbad.example:relay:port")
+@pytest.mark.parametrize("name, text, complaint", [
+    ("smtproutes", "# c\nok.example:relay\nbad.example:relay:port", "line 3: the route of \"bad.example\" is not RELAY or RELAY:PORT"),
+    ("smtproutes", "b.example:relay:1\n\nb.example:relay:x\na.example:", "line 3: the route of \"b.example\" is not RELAY or RELAY:PORT"),
+    ("moreipme", "192.0.2.1\n2001:db8::1\n\nmail.example", "line 4: \"mail.example\" is not an IP address"),
+])
+def test_a_bad_line_defers_all_mail_and_is_named(home, name, text, complaint):
+    home.control(name, text)
     assert remote(home, stdin=b"x\n").stdout == b"ZUnable to read control files. (#4.3.0)\n\0"
     home.control("queuesegmentbytes", str(1 << 20))
     home.start()
-    home.wait_for_log(r"^alert: remote defers all mail: control/smtproutes line 3: the route of \"bad\.example\" is not RELAY or RELAY:PORT$")
+    home.wait_for_log(rf"^alert: remote defers all mail: control/{name} {re.escape(complaint)}$")
+
+
+def test_name_servers_that_are_none(home):
+    home.control("resolvers", "not an address")
+    assert remote(home, stdin=b"x\n").stdout == b"ZUnable to read control files. (#4.3.0)\n\0"
+
+
+def test_loopback_is_no_host_of_the_internet(home):
+    for host in ("[127.0.0.2]", "127.0.0.1", "[::1]", "[IPv6:::ffff:127.0.0.1]", "0.0.0.0"):
+        assert remote(home, host, stdin=b"x\n").stdout.startswith(b"DSorry. Although I'm listed as a best-preference MX or A for that host,\n")
 
 
 # Who did not answer

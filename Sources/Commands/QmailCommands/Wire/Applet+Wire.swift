@@ -78,7 +78,8 @@ extension Applet {
         name: "qmail-remote", section: 8, summary: "send mail via SMTP", synopsis: "host sender recip [ recip ... ]",
         description: [
             "qmail-remote sends the message on descriptor 0 to the recipients at host: a domain, or an IP address, perhaps in brackets. It looks "
-                + "for the exchangers of the domain, tries their addresses in the order of preference, and speaks with the first that answers.",
+                + "for the exchangers of the domain, tries their addresses in the order of preference, and speaks with the first that answers. "
+                + "Addresses of this host, and of networks that no other host is in, it tries only where a route says so.",
             "Its reports are on descriptor 1, each ended by a NUL. First one for each recipient that was answered: r accepted, h rejected for good, "
                 + "s rejected for now. Then one for the message: K accepted, Z not now, D never. What comes behind the letter is for people.",
         ],

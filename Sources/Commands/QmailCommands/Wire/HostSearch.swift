@@ -30,13 +30,20 @@ final class HostSearch {
         var step = machine.start()
         if case .ask(let questions) = step {
             // An address needs no resolver, and no time for its start.
-            guard let search = try? HostSearch(machine) else { throw QmailRemote.Ending(DeliveryTexts.noHostFoundNow) }
-            step = search.run(questions)
+            step = try begun(machine).run(questions)
         }
         switch step {
         case .found(let candidates): return candidates
         case .ended(let report): throw QmailRemote.Ending(report)
         case .ask: throw QmailRemote.Ending(DeliveryTexts.noHostFoundNow)
+        }
+    }
+
+    private static func begun(_ machine: ExchangerSearch) throws(QmailRemote.Ending) -> HostSearch {
+        do {
+            return try HostSearch(machine)
+        } catch {
+            throw QmailRemote.Ending(error is ControlFileError ? DeliveryTexts.noControls : DeliveryTexts.outOfResources)
         }
     }
 

@@ -24,18 +24,25 @@ struct SMTPConversation: ~Copyable {
 
     /// - Returns: whether the client ended it with QUIT.
     mutating func run() -> Bool {
-        do throws(TimedStream.Failure) {
-            try perform(session.opened())
-            while !isClosed {
-                let bytes = try stream.read()
-                guard !bytes.isEmpty else { break }
-                try perform(session.bytesReceived(bytes, moment))
-            }
-        } catch {
-            if error == .timeout { try? perform(session.timedOut()) }
-        }
+        // A client that takes no replies, or is gone, is told nothing.
+        try? converse()
         try? perform(session.clientEnded())
         return session.hasQuit
+    }
+
+    private mutating func converse() throws(TimedStream.Failure) {
+        try perform(session.opened())
+        while !isClosed {
+            let input: [UInt8]
+            do throws(TimedStream.Failure) {
+                input = try stream.read()
+            } catch {
+                guard error == .timeout else { throw error }
+                return try perform(session.timedOut())
+            }
+            guard !input.isEmpty else { return }
+            try perform(session.bytesReceived(input, moment))
+        }
     }
 
     private mutating func perform(_ first: [Session.Action]) throws(TimedStream.Failure) {
