@@ -206,7 +206,7 @@ def test_unique_ids_stay(mailbox):
     assert all(1 <= len(each) <= 70 and all(0x21 <= byte <= 0x7E for byte in each) for each in before)
     for path in list((mailbox.maildir / "cur").iterdir()):
         os.rename(path, os.fsdecode(os.fsencode(path).replace(b":2,", b":2,S")))
-    mailbox.put("new/5.h", b"five\n", age=9.5)
+    mailbox.put("new/5.h", b"five\n", age=20)
     client = mailbox.login()
     assert [line.split()[1] for line in client.uidl()[1]] == [b"5.h", *before]
     client.quit()
