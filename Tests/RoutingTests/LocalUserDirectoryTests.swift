@@ -148,6 +148,12 @@ struct TableOfAccounts: AccountSource {
         #expect(try directory([], aliasHome: home.path).find(bytes(localPart)[...]).verdict == verdict)
     }
 
+    /// Sticky, or writable by all: mail waits.
+    @Test(arguments: [0o1755, 0o757] as [mode_t]) func whileMailWaitsNothingIsCertain(_ mode: mode_t) throws {
+        chmod(home.path, mode)
+        #expect(try directory([], aliasHome: home.path).find(bytes("nobody")[...]).verdict == .unknown)
+    }
+
     @Test func withoutAliasHomeNothingIsCertain() throws {
         #expect(try directory([], aliasHome: "/nonexistent").find(bytes("nobody")[...]).verdict == .unknown)
     }

@@ -7,8 +7,8 @@ private import Posix
 /// Whether one of the `.qmail` files that may answer is there (spec-qmail §7.2, §7.3). Only certainty says nonexistent: what cannot be
 /// looked at is unknown.
 func dotQmailVerdict(home: [UInt8], dash: ArraySlice<UInt8>, ext: ArraySlice<UInt8>) -> Route.Verdict {
-    // Without the home itself, absence of its files says nothing.
-    guard isDirectory(home) else { return .unknown }
+    // Without the home itself, or while mail waits for its mode, absence of its files says nothing.
+    guard answers(home) else { return .unknown }
     for candidate in DotQmailNames(dash: dash, ext: ext) {
         var info = stat()
         do throws(SystemError) {
@@ -21,8 +21,11 @@ func dotQmailVerdict(home: [UInt8], dash: ArraySlice<UInt8>, ext: ArraySlice<UIn
     return .nonexistent
 }
 
-private func isDirectory(_ path: [UInt8]) -> Bool {
+/// Sticky, because its user is at work on the files, or writable by all (spec-qmail §7.2).
+private let waitingMode: UInt32 = 0o1002
+
+private func answers(_ path: [UInt8]) -> Bool {
     var info = stat()
     let found = try? withPath(path) { (path) throws(SystemError) in try check("stat") { stat(path, &info) } }
-    return found != nil && info.st_mode & S_IFMT == S_IFDIR
+    return found != nil && info.st_mode & S_IFMT == S_IFDIR && info.st_mode & waitingMode == 0
 }
