@@ -19,7 +19,7 @@ extension Queue {
             let queue = try QueueConnection()
             let table = QueueTable(isJSON: json) { _ in true }
             let isComplete = try Queue.list(selection.selections, queue, table)
-            if !json, Terminal.isOutput { print("\(Terminal.counted(table.messages, "message")), \(Terminal.counted(table.recipients, "recipient"))") }
+            if !json, Terminal.isOutput { print(table.counts) }
             if !isComplete { throw ExitCode.failure }
         }
     }
