@@ -19,7 +19,7 @@ MESSAGE = b"Subject: s\n\nbody\n"
 
 # qmail-start
 
-def qmail_start(home, *arguments):
+def qmail_start(home, *arguments, **variables):
     home.user("alice")
     (home.home / "bin2").mkdir(exist_ok=True)
     logger = home.home / "bin2/logger"
@@ -29,7 +29,7 @@ def qmail_start(home, *arguments):
     os.chmod(home.log_path, 0o666)
     home.supervisor = subprocess.Popen(
         [home.programs / "qmail-start", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
-        env={"PATH": f"{home.home}/bin2:{os.environ['PATH']}", "QMAILHOME": str(home.home)}, **as_account())
+        env={"PATH": f"{home.home}/bin2:{os.environ['PATH']}", "QMAILHOME": str(home.home), **variables}, **as_account())
 
 
 def stopped(home):
@@ -48,6 +48,15 @@ def test_qmail_start_with_delivery_and_logger(home):
     home.wait_for_log(r"^delivery 1: success: ")
     assert stopped(home) == (0, "logger: a b c\n")
     assert home.log().endswith("martletd: stopped\n")
+
+
+def test_qmail_start_leaves_no_default_of_its_caller(home):
+    """Without an argument control/defaultdelivery holds, ./Maildir/."""
+    qmail_start(home, DEFAULTDELIVERY="./Mailbox")
+    wait_until(lambda: "smtpd" in home.pids(), "no smtpd")
+    assert home.inject("", f"alice@{HOST}", MESSAGE) == 0
+    home.wait_for_messages("alice", 1)
+    assert stopped(home)[0] == 0
 
 
 def test_qmail_start_without_arguments_logs_to_its_output(home):

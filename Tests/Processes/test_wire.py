@@ -2,6 +2,7 @@
 What they say is compared with the reference by the recorded cases; here they meet a running system, slow peers and sockets."""
 
 import contextlib
+import fcntl
 import os
 import re
 import socket
@@ -273,6 +274,18 @@ def test_tcpto_without_a_table(home):
     assert (ran.returncode, ran.stdout, ran.stderr) == (111, b"fatal: unable to open tcpto: file does not exist\n", b"")
     ran = home.command("qmail-tcpok")
     expected = f"qmail-tcpok: fatal: unable to write {home.home}/run/tcpto: file does not exist\n".encode()
+    assert (ran.returncode, ran.stdout, ran.stderr) == (111, b"", expected)
+
+
+def test_qmail_tcpok_does_not_wait_for_ever(home):
+    """Everybody may read the table, so anybody may hold its lock."""
+    path = home.home / "run/tcpto"
+    path.touch()
+    os.chown(path, *account())
+    with open(path) as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        ran = home.command("qmail-tcpok")
+    expected = f"qmail-tcpok: fatal: unable to lock {path}: temporary failure\n".encode()
     assert (ran.returncode, ran.stdout, ran.stderr) == (111, b"", expected)
 
 

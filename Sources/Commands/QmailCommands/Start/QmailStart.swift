@@ -22,6 +22,8 @@ enum QmailStart {
             setenv(variable, given.text, 1)
         } else if access("\(home)/control/defaultdelivery", F_OK) != 0 {
             setenv(variable, defaultDelivery, 1)
+        } else {
+            unsetenv(variable)
         }
         do throws(SystemError) {
             try connectLog(to: Array(call.arguments.dropFirst()))

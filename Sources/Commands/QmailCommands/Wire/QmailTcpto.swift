@@ -37,13 +37,25 @@ enum QmailTcpto {
         do throws(SystemError) {
             let file = try FileDescriptor.open(TimeoutFile.path, O_WRONLY | O_NONBLOCK)
             let raw = file.raw
-            try check("lock") { flock(raw, LOCK_EX) }
+            try lock(raw)
             let zeros = TimeoutTable().bytes
             try check("clear") { zeros.withUnsafeBytes { pwrite(raw, $0.baseAddress, $0.count, 0) } }
             return ExitCode.ok
         } catch {
             return complain("\(error.call == "open" ? "write" : error.call) \(place)", error)
         }
+    }
+
+    /// Everybody may read the file, so anybody may hold its lock: nobody is waited for long.
+    private static let lockTries = 50
+    private static let pauseMicroseconds: UInt32 = 100_000
+
+    private static func lock(_ raw: Int32) throws(SystemError) {
+        for _ in 1..<lockTries {
+            if flock(raw, LOCK_EX | LOCK_NB) == 0 { return }
+            usleep(pauseMicroseconds)
+        }
+        try check("lock") { flock(raw, LOCK_EX | LOCK_NB) }
     }
 
     private static func complain(_ what: String, _ error: SystemError) -> Int32 {
