@@ -265,6 +265,23 @@ def test_reroute_follows_the_control_files(queue, traffic):
     assert f"Delivered-To: bob-x@{FAR}\n".encode() in delivered
 
 
+def test_reroute_takes_away_only_what_a_virtual_domain_added(queue):
+    """An address that begins like the new prepend by itself keeps that: with the prepend it has it twice, and is another mailbox."""
+    martlet(queue, "hold", str(deferred(queue, f"alice-x@{FAR}")))
+    (queue.home / "home/alice/.qmail-y").write_text("|exit 111\n")
+    assert queue.inject(f"s@{OTHER}", f"alice-y@{HOST}", "Subject: near\n\nx\n") == 0
+    queue.wait_for_log(r"^delivery \d+: deferral: ")
+    martlet(queue, "hold", "--all")
+    queue.control("locals", "localhost")
+    queue.control("virtualdomains", f"{FAR}:alice\n{HOST}:alice")
+    expected = [f"alice-alice-x@{FAR}", f"alice-alice-y@{HOST}"]
+    for said in ("2 recipients of 2", "0 recipients of 0"):
+        assert martlet(queue, "reroute", "--all").startswith(f"rerouted: {said}")
+        assert waiting(queue) == expected
+        kill_queue(queue)
+    assert waiting(queue, "--recipient", f"alice-x@{FAR}") == expected[:1]
+
+
 def test_many_messages_in_slices(queue):
     """Mail is accepted while an action walks through thousands of messages."""
     martlet(queue, "hold", "--all")

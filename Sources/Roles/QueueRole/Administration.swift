@@ -151,7 +151,7 @@ final class Administration {
     }
 
     private func reroute(_ recipient: PackedRecipients.Recipient, _ id: UInt64) -> JournalRecord? {
-        guard recipient.state == .pending, let route = newRoute(recipient), route != PackedRecipients.Route(recipient) else { return nil }
+        guard recipient.state == .pending, let route = newRoute(recipient), !route.isTaken(by: recipient) else { return nil }
         guard !isUnderWay(recipient, id) else { return nil }
         let relay = route.channel == .remote && !route.note.isEmpty ? " via \(logsafe(route.note))" : ""
         line("reroute msg \(id) \(words(recipient)): \(route.channel) \(logsafe(route.address))\(relay)")
@@ -163,9 +163,9 @@ final class Administration {
             return recipient.channel == .remote ? PackedRecipients.Route(remote: Array(recipient.address), relay: relay) : nil
         }
         guard let address = Address(recipient.address) else { return nil }
-        let known = recipient.prependedCount
-        let original = known > 0 ? Address(recipient.address.dropFirst(known)) ?? address : queue.rewriting.unprepended(address)
-        return queue.route(of: original)
+        // What the files say now tells nothing of a recipient whose prepend is known, or who never had one.
+        let original = recipient.prependedCount.map { Address(recipient.address.dropFirst($0)) } ?? queue.rewriting.unprepended(address)
+        return original.map(queue.route(of:))
     }
 
     private func isUnderWay(_ recipient: PackedRecipients.Recipient, _ id: UInt64) -> Bool {
