@@ -333,6 +333,25 @@ def test_others_may_look_only(queue):
     assert waiting(queue) == [f"x@{FAR}"]
 
 
+def test_an_action_does_not_wait_for_the_lazy_sync(home):
+    """Four slices: each is synced at once; by itself the log is synced a second later."""
+    home.control("concurrencyremote", "0")
+    home.start()
+
+    def inject():
+        for _ in range(400):
+            assert home.inject(f"s@{OTHER}", f"x@{FAR}", "Subject: many\n\nx\n") == 0
+
+    threads = [threading.Thread(target=inject) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    start = time.monotonic()
+    assert martlet(home, "hold", "--all") == "held: 1600 messages\n"
+    assert time.monotonic() - start < 2
+
+
 def test_the_manual_tells_every_command(home):
     page = home.command("martlet", "--man").stdout.decode()
     for name in ("list", "show", "hold", "release", "retry", "expire", "remove", "reroute"):

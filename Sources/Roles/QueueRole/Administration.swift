@@ -61,8 +61,9 @@ final class Administration {
                 hasChanged = false
             }
         }
-        if ids.isEmpty, !isSyncing {
-            isSyncing = true
+        // The next slice waits for the entries of this one: a sync that comes by itself is a second away.
+        if ids.isEmpty ? !isSyncing : unanswered >= Self.maxUnanswered {
+            isSyncing = ids.isEmpty
             queue.store.syncNow()
         }
     }
