@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -331,6 +332,23 @@ def test_others_may_look_only(queue):
         done = run(*arguments)
         assert done.returncode == 1 and b"only root and the account of the queue" in done.stderr, done
     assert waiting(queue) == [f"x@{FAR}"]
+
+
+def test_bounces_of_many_take_no_memory(home):
+    """Each of 200 bounces of a megabyte is made only when few others are."""
+    home.user("alice")
+    home.control("concurrencyremote", "0")
+    home.control("concurrencylocal", "0")
+    home.start()
+    body = ("x" * 75 + "\n") * 12_000
+    for _ in range(200):
+        assert home.inject(f"alice@{HOST}", f"x@{FAR}", f"Subject: large\n\n{body}") == 0
+    [pid] = home.pids()["queue"]
+    (pathlib.Path("/proc") / str(pid) / "clear_refs").write_text("5")
+    assert martlet(home, "expire", "--all") == "expired: 200 recipients of 200 messages\n"
+    wait_until(lambda: home.log().count("\nbounce msg ") == 200, home.log)
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", (pathlib.Path("/proc") / str(pid) / "status").read_text())[1])
+    assert peak < 140_000
 
 
 def test_an_action_does_not_wait_for_the_lazy_sync(home):

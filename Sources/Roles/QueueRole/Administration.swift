@@ -15,6 +15,8 @@ final class Administration {
     private static let recordsPerSlice = 500
     /// Entries on the way to the disk.
     private static let maxUnanswered = 32
+    /// Messages on their way out: the bounce of each is made in memory, with its copy of the original.
+    private static let maxEnding = 32
 
     private let queue: QueueManager
     private let action: Admin.Action
@@ -50,7 +52,9 @@ final class Administration {
         queue.dispatcher?.storeOutcomes()
         var (messages, records) = (0, 0)
         let now = unixTime()
-        while messages < Self.messagesPerSlice, records < Self.recordsPerSlice, let id = ids.last {
+        while messages < Self.messagesPerSlice, records < Self.recordsPerSlice, action != .expire || queue.endingCount < Self.maxEnding,
+            let id = ids.last
+        {
             messages += 1
             let changes = changes(id, now, limit: Self.recordsPerSlice - records)
             records += changes.count
