@@ -266,6 +266,28 @@ def test_reroute_follows_the_control_files(queue, traffic):
     assert f"Delivered-To: bob-x@{FAR}\n".encode() in delivered
 
 
+def test_a_list_is_rerouted_as_long_as_a_segment_holds_it(home, near):
+    """Its recipients grow with every reroute; what no segment holds could never be moved, and the next start would fail."""
+    home.control("queuesegmentbytes", str(1 << 20))
+    home.control("concurrencyremote", "0")
+    home.start()
+    recipients = [f"{number:050d}@{FAR}" for number in range(900)]
+    assert home.inject(f"alice@{HOST}", recipients, "Subject: list\n\nx\n") == 0
+    codes = []
+    for host in ("127.0.0.1", "[127.0.0.1]") * 6:
+        done = home.command("martlet", "queue", "reroute", "--all", "--via", f"{host}:{near.port}")
+        codes.append(done.returncode)
+    assert 0 in codes and codes == sorted(codes) and codes[-2:] == [1, 1] and b"has no room for more rerouted recipients: raise control/queuesegmentbytes" in done.stderr
+    kill_queue(home)
+    assert len(waiting(home)) == 900
+    home.stop()
+    home.control("concurrencyremote", None)
+    home.start()
+    home.wait_for_log(r"^end msg \d+$")
+    transcript = near.transcript
+    assert all(f"RCPT TO:<{recipient}>" in transcript for recipient in recipients)
+
+
 def test_reroute_takes_away_only_what_a_virtual_domain_added(queue):
     """An address that begins like the new prepend by itself keeps that: with the prepend it has it twice, and is another mailbox."""
     martlet(queue, "hold", str(deferred(queue, f"alice-x@{FAR}")))

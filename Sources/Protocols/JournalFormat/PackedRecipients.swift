@@ -185,6 +185,9 @@ extension PackedRecipients {
             self.note = note
         }
 
+        /// What a recipient with it takes in the list.
+        package var packedBytes: Int { PackedRecipients.headBytes + address.count + (note.isEmpty ? 0 : note.count + 1) }
+
         /// Whether a recipient goes this way already.
         package func isTaken(by recipient: Recipient) -> Bool {
             channel == recipient.channel && recipient.address.elementsEqual(address) && (channel == .local || recipient.note.elementsEqual(note))

@@ -31,6 +31,10 @@ final class Administration {
     private var unanswered = 0
     private var isSyncing = false
     private(set) var progress = Admin.Progress()
+    /// What could not be done, and why.
+    private(set) var refusal: String?
+    /// Bytes that the list of recipients will have.
+    private var listBytes = 0
     /// Ids that were asked for and are not in the queue; whoever tells of them takes them away.
     var missing: [UInt64] = []
 
@@ -119,6 +123,7 @@ final class Administration {
         let recipients = message.record.recipients
         var cursor = rest?.lowerBound ?? 0
         let end = rest?.upperBound ?? UInt32(recipients.bytes.count)
+        listBytes = recipients.bytes.count
         var records: [JournalRecord] = []
         var looked = 0
         while cursor < end, records.count < limit, looked < 10 * limit, let recipient = recipients.recipient(at: cursor) {
@@ -157,10 +162,21 @@ final class Administration {
 
     private func reroute(_ recipient: PackedRecipients.Recipient, _ id: UInt64) -> JournalRecord? {
         guard recipient.state == .pending, let route = newRoute(recipient), !route.isTaken(by: recipient) else { return nil }
-        guard !isUnderWay(recipient, id) else { return nil }
+        guard !isUnderWay(recipient, id), hasRoom(for: route, id) else { return nil }
         let relay = route.channel == .remote && !route.note.isEmpty ? " via \(logsafe(route.note))" : ""
         line("reroute msg \(id) \(words(recipient)): \(route.channel) \(logsafe(route.address))\(relay)")
         return .reroute(id: id, recipient: recipient.offset, route)
+    }
+
+    /// The old recipient stays in the list. One that no segment can hold could never be written again: no segment behind it would become free.
+    private func hasRoom(for route: PackedRecipients.Route, _ id: UInt64) -> Bool {
+        guard listBytes + route.packedBytes <= queue.maxEnvelopeBytes else {
+            refusal =
+                "the list of message \(id) has no room for more rerouted recipients: raise control/queuesegmentbytes, start martletd again, repeat"
+            return false
+        }
+        listBytes += route.packedBytes
+        return true
     }
 
     private func newRoute(_ recipient: PackedRecipients.Recipient) -> PackedRecipients.Route? {
