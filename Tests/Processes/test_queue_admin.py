@@ -177,9 +177,21 @@ def test_expire_of_some_recipients(queue):
     number = deferred(queue, [f"x@{FAR}", f"y@{OTHER}"])
     assert martlet(queue, "expire", "--domain", OTHER) == "expired: 1 recipients of 1 messages\n"
     assert waiting(queue) == [f"x@{FAR}"] and not queue.messages("alice")
+    martlet(queue, "hold", str(number))
+    assert [m["bouncing"] for m in listed(queue)] == [True]
     martlet(queue, "remove", str(number), "--domain", FAR)
     [bounce] = queue.wait_for_messages("alice", 1)
     assert f"<y@{OTHER}>:".encode() in bounce and f"<x@{FAR}>:".encode() not in bounce
+
+
+def test_who_failed_and_was_removed_is_told_of_no_more(queue):
+    number = deferred(queue, [f"x@{FAR}", f"y@{OTHER}"])
+    martlet(queue, "expire", "--domain", OTHER)
+    martlet(queue, "remove", str(number), "--domain", OTHER)
+    assert [m["bouncing"] for m in listed(queue)] == [False] and waiting(queue) == [f"x@{FAR}"]
+    martlet(queue, "remove", str(number))
+    queue.wait_for_log(rf"^end msg {number}$")
+    assert "bounce msg" not in queue.log()
 
 
 def test_remove_tells_nobody(queue, traffic):
