@@ -21,7 +21,7 @@ import Testing
     @Test func whatIsDocumentedIsShown() throws {
         let documented = Set(try Self.documented().keys)
         let shown = Set(ControlSetting.all.map(\.name))
-        #expect(shown.subtracting(["morercpthosts", "qmqpservers"]) == documented.subtracting(["morercpthosts", "qmqpservers"]))
+        #expect(shown.subtracting(["morercpthosts"]) == documented.subtracting(["morercpthosts"]))
         #expect(shown.count == ControlSetting.all.count)
     }
 

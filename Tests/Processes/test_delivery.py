@@ -170,6 +170,20 @@ def test_a_loop_by_delivered_to_ends_in_one_bounce(home):
     assert carol and home.wait_for_log(r"^end msg 4$")
 
 
+def test_a_loop_of_three_with_a_rewritten_sender_ends_in_one_bounce(home):
+    """alice → bob → dave → alice; from bob on the sender is bob's owner, so that he hears of it and carol does not."""
+    users = {name: home.user(name) for name in ("alice", "bob", "dave", "carol")}
+    for name, target in (("alice", "bob"), ("bob", "dave"), ("dave", "alice")):
+        write(home, users[name] / ".qmail", f"&{target}@{HOST}\n")
+    write(home, users["bob"] / ".qmail-owner", "./Maildir/\n")
+    home.start()
+    home.send(f"carol@{HOST}", "alice", "round")
+    [bounce] = home.wait_for_messages("bob", 1)
+    assert b"<alice@mail.example>:\nThis message is looping: it already has my Delivered-To line. (#5.4.6)\n" in bounce
+    wait_until(lambda: b"messages in queue: 0\n" in home.command("qmail-qstat").stdout, home.log)
+    assert len(re.findall(r"^starting delivery ", home.log(), re.M)) == 5 and not home.messages("carol")
+
+
 # Bounces
 
 

@@ -131,14 +131,14 @@ def test_list_and_show(queue):
 def test_hold_survives_a_kill_until_release(queue, traffic, near):
     held = deferred(queue, f"x@{FAR}")
     queue.control("smtproutes", f"{FAR}:127.0.0.1:{near.port}")
-    assert martlet(queue, "hold", "--domain", FAR) == "held: 1 messages\n"
+    assert martlet(queue, "hold", "--domain", FAR) == "held: 1 message\n"
     kill_queue(queue)
     assert [m["held"] for m in listed(queue, "--held")] == [True]
     queue.send_signal(signal.SIGALRM)
     martlet(queue, "retry", str(held))
     time.sleep(0.5)
     assert not near.messages and waiting(queue, str(held)) == [f"x@{FAR}"]
-    assert martlet(queue, "release", "--held") == "released: 1 messages\n"
+    assert martlet(queue, "release", "--held") == "released: 1 message\n"
     wait_until(lambda: near.messages, queue.log)
     queue.wait_for_log(rf"^end msg {held}$")
     assert re.search(rf"^hold msg {held} by uid \d+\n", queue.log(), re.M) and re.search(rf"^release msg {held} by uid", queue.log(), re.M)
@@ -156,14 +156,14 @@ def test_retry_tries_now(queue, traffic, near):
     number = deferred(queue, f"x@{FAR}")
     deferred(queue, f"y@{OTHER}")
     queue.control("smtproutes", f"{FAR}:127.0.0.1:{near.port}\n{OTHER}:127.0.0.1:{near.port}")
-    assert martlet(queue, "retry", "--recipient", f"x@{FAR}") == "due now: 1 messages\n"
+    assert martlet(queue, "retry", "--recipient", f"x@{FAR}") == "due now: 1 message\n"
     queue.wait_for_log(rf"^end msg {number}$")
     assert len(near.messages) == 1 and waiting(queue, "--channel", "remote") == [f"y@{OTHER}"]
 
 
 def test_expire_bounces_once(queue, traffic):
     number = deferred(queue, [f"x@{FAR}", f"y@{FAR}"])
-    assert martlet(queue, "expire", str(number)) == "expired: 2 recipients of 1 messages\n"
+    assert martlet(queue, "expire", str(number)) == "expired: 2 recipients of 1 message\n"
     kill_queue(queue)
     [bounce] = queue.wait_for_messages("alice", 1)
     assert b"The administrator of this host has ended the attempts" in bounce and b"451 not now" in bounce.replace(b"_", b" ")
@@ -175,7 +175,7 @@ def test_expire_bounces_once(queue, traffic):
 
 def test_expire_of_some_recipients(queue):
     number = deferred(queue, [f"x@{FAR}", f"y@{OTHER}"])
-    assert martlet(queue, "expire", "--domain", OTHER) == "expired: 1 recipients of 1 messages\n"
+    assert martlet(queue, "expire", "--domain", OTHER) == "expired: 1 recipient of 1 message\n"
     assert waiting(queue) == [f"x@{FAR}"] and not queue.messages("alice")
     martlet(queue, "hold", str(number))
     assert [m["bouncing"] for m in listed(queue)] == [True]
@@ -197,9 +197,9 @@ def test_who_failed_and_was_removed_is_told_of_no_more(queue):
 def test_remove_tells_nobody(queue, traffic):
     number = deferred(queue, [f"x@{FAR}", f"y@{OTHER}"])
     other = deferred(queue, f"z@{OTHER}")
-    assert "would be removed: 1 messages, 2 recipients" in martlet(queue, "remove", "--dry-run", str(number))
+    assert "would be removed: 1 message, 2 recipients" in martlet(queue, "remove", "--dry-run", str(number))
     assert len(waiting(queue, str(number))) == 2
-    assert martlet(queue, "remove", str(number)) == "removed: 2 recipients of 1 messages\n"
+    assert martlet(queue, "remove", str(number)) == "removed: 2 recipients of 1 message\n"
     kill_queue(queue)
     wait_until(lambda: waiting(queue, "--channel", "remote") == [f"z@{OTHER}"], queue.log)
     assert not queue.messages("alice")
@@ -246,7 +246,7 @@ def test_what_is_under_way_ends_by_its_delivery(home, action, bounces, ending):
 def test_reroute_via_reaches_the_new_host(queue, traffic, near):
     number = deferred(queue, [f"x@{FAR}", f"y@{OTHER}"])
     martlet(queue, "hold", str(number))
-    assert martlet(queue, "reroute", "--domain", FAR, "--via", f"127.0.0.1:{near.port}") == "rerouted: 1 recipients of 1 messages\n"
+    assert martlet(queue, "reroute", "--domain", FAR, "--via", f"127.0.0.1:{near.port}") == "rerouted: 1 recipient of 1 message\n"
     kill_queue(queue)
     [relay] = [r.get("relay") for m in listed(queue) for r in m["recipients"] if r["address"] == f"x@{FAR}"]
     assert relay == f"127.0.0.1:{near.port}"
@@ -263,7 +263,7 @@ def test_reroute_follows_the_control_files(queue, traffic):
     (queue.home / "home/alice/.qmail").write_text("./Maildir/\n")
     queue.control("virtualdomains", f"{FAR}:alice")
     (queue.home / "home/alice/.qmail-x").write_text("|exit 111\n")
-    assert martlet(queue, "reroute", "--all").startswith("rerouted: 1 recipients")
+    assert martlet(queue, "reroute", "--all").startswith("rerouted: 1 recipient")
     assert waiting(queue, "--domain", FAR) == [f"alice-x@{FAR}"]
     kill_queue(queue)
     # Known by its own address too.

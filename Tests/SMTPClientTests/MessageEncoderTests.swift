@@ -1,5 +1,6 @@
 import SMTPClient
 import Testing
+import WireContent
 
 private func encoded(_ pieces: [[UInt8]], _ form: MessageEncoder.Form = .data, _ strayCR: MessageEncoder.StrayCR = .space) -> [UInt8] {
     var encoder = MessageEncoder(form, strayCR: strayCR)

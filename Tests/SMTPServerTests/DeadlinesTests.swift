@@ -1,3 +1,4 @@
+import Reception
 import SMTPServer
 import Testing
 

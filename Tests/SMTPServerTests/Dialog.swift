@@ -1,5 +1,6 @@
 import Addresses
 import Bytes
+import Reception
 import SMTPServer
 
 /// A session with a queue and a route of its own, which answer at once: what is said goes in, what came of it can be looked at.
@@ -23,7 +24,7 @@ final class Dialog {
     var queueIsReachable = true
 
     static let policy = Policy(
-        greeting: Array("mx.example".utf8), rcpthosts: ["ok.example", ".wild.example"].map { Array($0.utf8) }, checksRecipients: true)
+        greeting: Array("mx.example".utf8), rcpthosts: Rcpthosts(["ok.example", ".wild.example"].map { Array($0.utf8) }), checksRecipients: true)
 
     init(_ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), greets: Bool = false) {
         session = Session(profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client)

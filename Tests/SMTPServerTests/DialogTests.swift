@@ -1,5 +1,6 @@
 import Addresses
 import Bytes
+import Reception
 import SMTPServer
 import Testing
 
@@ -137,7 +138,8 @@ import Testing
     }
 
     @Test func damagedMorercpthostsEndsTheSession() {
-        let policy = Policy(greeting: Array("g".utf8), rcpthosts: [], moreRcpthosts: { $0 == Array("more.example".utf8) ? .found : .unreadable })
+        let rcpthosts = Rcpthosts([], more: { $0 == Array("more.example".utf8) ? .found : .unreadable })
+        let policy = Policy(greeting: Array("g".utf8), rcpthosts: rcpthosts)
         let dialog = Dialog(.classic, policy: policy)
         #expect(
             dialog.exchange("MAIL FROM:<>\r\nRCPT TO:<r@more.example>\r\nRCPT TO:<r@x>\r\n")

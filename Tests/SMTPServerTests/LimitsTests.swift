@@ -1,4 +1,5 @@
 import Bytes
+import Reception
 import SMTPServer
 import Testing
 

@@ -1,5 +1,6 @@
 import Addresses
 import Bytes
+import Reception
 import Routing
 import SMTPServer
 import Testing
@@ -62,7 +63,7 @@ import Testing
 
     private static let policy = Policy(
         greeting: bytes("us.example"), localIPHost: bytes("us.example"), ownAddresses: Set([IPAddress([127, 0, 0, 1])].compactMap { $0 }),
-        rcpthosts: [bytes("us.example")])
+        rcpthosts: Rcpthosts([bytes("us.example")]))
 
     private func fate(_ path: String, _ profile: Profile, percentHack: [String] = [], relay: [UInt8]? = nil) -> Fate {
         let dialog = Dialog(profile, policy: Self.policy, client: Client(relay: relay))

@@ -33,6 +33,8 @@ enum Terminal {
         }
     }
 
+    static func counted(_ count: some BinaryInteger, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
     /// Text from outside: nothing in it moves the cursor.
     static func visible(_ bytes: some Collection<UInt8>) -> String {
         String(bytes.text.unicodeScalars.map { $0.properties.generalCategory == .control ? "_" : Character($0) })

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <sched.h>
+#include <shadow.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -220,4 +221,15 @@ void martlet_log(const void *bytes, size_t length) {
         p += n;
         length -= (size_t)n;
     }
+}
+
+int martlet_shadow_password(const char *account, char *buffer, size_t capacity) {
+    struct spwd entry, *found = NULL;
+    char space[8192];
+    int failure = getspnam_r(account, &entry, space, sizeof space, &found);
+    if (!found) return failure == 0 || failure == ENOENT ? 0 : -failure;
+    size_t length = strlen(found->sp_pwdp);
+    if (length >= capacity) return -ERANGE;
+    memcpy(buffer, found->sp_pwdp, length + 1);
+    return 1;
 }

@@ -1,5 +1,6 @@
 private import Addresses
 private import Bytes
+private import WireContent
 
 /// The transaction under way in a session: which commands await their replies, and what became of each recipient.
 struct ActiveTransaction {

@@ -1,3 +1,5 @@
+package import WireContent
+
 /// Which of the two clients the machine is: qmail-remote, or Martlet's.
 package struct Profile: Equatable, Sendable {
     /// EHLO, and what the server offers in answer (RFC 5321 §4.1.1.1); else HELO only.

@@ -1,11 +1,9 @@
 package import Addresses
 private import Bytes
+package import Reception
 
 /// What the control files say about mail from SMTP (spec-qmail §5.2): the same for all connections until a file changes.
 package final class Policy: Sendable {
-    /// What `control/morercpthosts.cdb` says of a key.
-    package enum Lookup: Sendable { case found, absent, unreadable }
-
     /// `control/smtpgreeting`, else `me`.
     package let greeting: [UInt8]
     /// `control/databytes`; 0 is no limit.
@@ -13,31 +11,25 @@ package final class Policy: Sendable {
     private let localIPHost: [UInt8]?
     private let ownAddresses: Set<IPAddress>
     private let badSenders: Set<[UInt8]>
-    private let rcpthosts: Set<[UInt8]>?
-    private let moreRcpthosts: @Sendable ([UInt8]) -> Lookup
+    package let rcpthosts: Rcpthosts
     /// Ask route about each recipient that is let in. Stock qmail-smtpd does not.
     package let checksRecipients: Bool
 
     /// - Parameters:
     ///   - localIPHost: replaces a domain `[d.d.d.d]` that is one of `ownAddresses`; nil switches it off.
     ///   - badMailFrom: addresses and `@domain`.
-    ///   - rcpthosts: nil accepts every domain, and `moreRcpthosts` is not asked then.
     package init(
         greeting: [UInt8], databytes: UInt64 = 0, localIPHost: [UInt8]? = nil, ownAddresses: Set<IPAddress> = [], badMailFrom: [[UInt8]] = [],
-        rcpthosts: [[UInt8]]? = nil, moreRcpthosts: @escaping @Sendable ([UInt8]) -> Lookup = { _ in .absent }, checksRecipients: Bool = false
+        rcpthosts: Rcpthosts = Rcpthosts(nil), checksRecipients: Bool = false
     ) {
         self.greeting = greeting
         self.databytes = databytes
         self.localIPHost = localIPHost
         self.ownAddresses = ownAddresses
         badSenders = Set(badMailFrom.map { $0.lowercasedASCII() })
-        self.rcpthosts = rcpthosts.map { Set($0.map { $0.lowercasedASCII() }) }
-        self.moreRcpthosts = moreRcpthosts
+        self.rcpthosts = rcpthosts
         self.checksRecipients = checksRecipients
     }
-
-    /// False: every domain is accepted, as qmail does without `control/rcpthosts`.
-    package var hasRcpthosts: Bool { rcpthosts != nil }
 
     /// `user@[d.d.d.d]` with an address of this host becomes `user@localiphost`.
     func withLocalHost(_ address: [UInt8]) -> [UInt8] {
@@ -55,17 +47,5 @@ package final class Policy: Sendable {
         let folded = sender.bytes.lowercasedASCII()
         if badSenders.contains(folded) { return true }
         return folded.lastIndex(of: ASCII.at).map { badSenders.contains(Array(folded[$0...])) } ?? false
-    }
-
-    /// spec-qmail §13.3: the domain, or a part of it that begins at a dot.
-    func allows(_ recipient: Address) -> Lookup {
-        guard let rcpthosts, let domain = recipient.domain?.lowercasedASCII() else { return .found }
-        let keys = [domain] + domain.indices.filter { domain[$0] == ASCII.dot && $0 > 0 }.map { Array(domain[$0...]) }
-        if keys.contains(where: rcpthosts.contains) { return .found }
-        for key in keys {
-            let answer = moreRcpthosts(key)
-            if answer != .absent { return answer }
-        }
-        return .absent
     }
 }

@@ -1,5 +1,6 @@
 package import Addresses
 private import Bytes
+package import Reception
 
 /// The server side of one SMTP session as a value: bytes and answers in, actions out. It does no I/O, never throws, and its clock comes from outside.
 ///

@@ -1,5 +1,6 @@
 internal import Addresses
 private import Bytes
+private import Reception
 
 /// What each command does: RFC 5321 §4.1.1, spec-qmail §13.2.
 extension Session {
@@ -90,7 +91,7 @@ extension Session {
             guard let extended = Address(recipient.bytes + suffix) else { return refuse(.syntaxError) }
             recipient = extended
         } else {
-            switch policy.allows(recipient) {
+            switch policy.rcpthosts.allows(recipient) {
             case .found: break
             case .absent: return refuse(.notInRcpthosts)
             case .unreadable: return close(with: .unreadableControls)

@@ -1,4 +1,5 @@
 private import Bytes
+private import Reception
 
 /// How a message comes in: DATA (RFC 5321 §4.1.1.4) and BDAT (RFC 3030).
 extension Session {
@@ -23,7 +24,7 @@ extension Session {
 
     mutating func begin(_ transaction: Transaction, _ moment: Moment) {
         actions.append(.begin(transaction.envelope))
-        actions.append(.content(receivedField(from: client, helo: helo, at: moment.time)))
+        actions.append(.content(receivedField(from: client, helo: helo, with: "SMTP", at: moment.time)))
     }
 
     mutating func receive(data input: UnsafeRawBufferPointer, _ transfer: Transfer) -> Int {

@@ -1,3 +1,5 @@
+internal import WireContent
+
 /// A message that is coming in, by DATA or in chunks: what was decoded and measured so far, and what is wrong with it.
 struct Transfer {
     private var decoder: ContentDecoder

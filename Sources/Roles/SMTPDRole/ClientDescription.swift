@@ -3,6 +3,7 @@ private import Bytes
 internal import ConnectionRules
 private import Glibc
 internal import NIOCore
+internal import Reception
 private import SMTPReception
 internal import SMTPServer
 

@@ -4,6 +4,7 @@ private import Glibc
 private import NIOCore
 private import NIOPosix
 private import Posix
+private import Reception
 package import RoleContext
 
 /// Receives mail by SMTP (spec-qmail §13) and hands it to the queue. It knows no queue file, no home and no key; its only connections are to
@@ -25,7 +26,7 @@ package enum SMTPDRole {
             log("smtpd: fatal: \(error)")
             return 1
         }
-        if !configuration.value.policy.hasRcpthosts {
+        if !configuration.value.policy.rcpthosts.isThere {
             log("smtpd: warning: \(control.file("rcpthosts")) is missing: mail for every domain in the world is accepted, from everybody")
         }
         let names = Set(Boundary.allCases.map(\.rawValue))

@@ -6,6 +6,7 @@ private import Glibc
 internal import NIOCore
 private import NIOPosix
 private import Posix
+private import Reception
 internal import SMTPServer
 
 /// All sessions of one worker: it accepts, counts, watches the time and shuts down. Lives on its loop.

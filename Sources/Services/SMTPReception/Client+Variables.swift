@@ -1,5 +1,5 @@
 private import Bytes
-package import SMTPServer
+package import Reception
 
 extension Client {
     /// The variables that say who the client is and what it may do (spec-qmail §13.1); the later ones go before the earlier.

@@ -1,8 +1,7 @@
 private import Addresses
-private import Bytes
-private import CDB
 package import ControlFiles
 private import Posix
+private import Reception
 package import SMTPServer
 
 /// What the control files say about mail from SMTP (qmail-smtpd(8), spec-qmail §5.2), for role smtpd and for the program qmail-smtpd.
@@ -21,20 +20,13 @@ extension Policy {
         }
         self.init(
             greeting: greeting, databytes: try control.integer("databytes") ?? 0, localIPHost: try control.lineOrMe("localiphost"),
-            ownAddresses: try Policy.ownAddresses(), badMailFrom: try control.list("badmailfrom") ?? [], rcpthosts: try control.list("rcpthosts"),
-            moreRcpthosts: try Policy.moreRcpthosts(control), checksRecipients: checksRecipients)
+            ownAddresses: try Policy.ownAddresses(), badMailFrom: try control.list("badmailfrom") ?? [], rcpthosts: try Rcpthosts(control),
+            checksRecipients: checksRecipients)
     }
 
     /// Those of the interfaces, and 0.0.0.0 (spec-qmail §13.3).
     private static func ownAddresses() throws(SystemError) -> Set<IPAddress> {
         Set((try interfaceAddresses() + [[0, 0, 0, 0]]).compactMap { IPAddress($0) })
-    }
-
-    private static func moreRcpthosts(_ control: ControlDirectory) throws(SystemError) -> @Sendable ([UInt8]) -> Policy.Lookup {
-        guard let database = try ConstantDatabase.open(control.file("morercpthosts.cdb")) else { return { _ in .absent } }
-        return { key in
-            do throws(ConstantDatabase.Failure) { return try database.value(of: key) == nil ? .absent : .found } catch { return .unreadable }
-        }
     }
 }
 

@@ -33,7 +33,7 @@ struct ActionOptions: ParsableArguments {
                 switch answer {
                 case .progress(let now):
                     progress = now
-                    Terminal.progress("\(now.seen) of \(now.total) messages")
+                    Terminal.progress("\(now.seen) of \(Terminal.counted(now.total, "message"))")
                 case .missing(let id):
                     isComplete = false
                     Queue.complainMissing(id)
@@ -54,7 +54,7 @@ struct ActionOptions: ParsableArguments {
     private func list(_ action: Admin.Action, _ queue: QueueConnection, _ done: String) throws {
         let table = QueueTable(isJSON: json) { $0.isDone ? action == .remove && $0.state == .failed : true }
         let isComplete = try Queue.list(selection.selections, queue, table)
-        if !json { print("would be \(done): \(table.messages) messages, \(table.recipients) recipients") }
+        if !json { print("would be \(done): \(table.counts)") }
         if !isComplete { throw ExitCode.failure }
     }
 
@@ -64,9 +64,9 @@ struct ActionOptions: ParsableArguments {
 
     private static func text(_ action: Admin.Action, _ total: Admin.Progress, _ done: String) -> String {
         switch action {
-        case .hold, .release, .retry: return "\(done): \(total.messages) messages"
+        case .hold, .release, .retry: return "\(done): \(Terminal.counted(total.messages, "message"))"
         case .expire, .remove, .reroute, .rerouteVia:
-            let text = "\(done): \(total.recipients) recipients of \(total.messages) messages"
+            let text = "\(done): \(Terminal.counted(total.recipients, "recipient")) of \(Terminal.counted(total.messages, "message"))"
             guard total.underWay > 0 else { return text }
             let isReroute = action != .expire && action != .remove
             return text

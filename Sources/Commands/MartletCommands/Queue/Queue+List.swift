@@ -19,7 +19,7 @@ extension Queue {
             let queue = try QueueConnection()
             let table = QueueTable(isJSON: json) { _ in true }
             let isComplete = try Queue.list(selection.selections, queue, table)
-            if !json, Terminal.isOutput { print("\(table.messages) messages, \(table.recipients) recipients") }
+            if !json, Terminal.isOutput { print(table.counts) }
             if !isComplete { throw ExitCode.failure }
         }
     }

@@ -24,6 +24,9 @@ final class QueueTable {
     private var rows: [[String]] = []
     private var widths: [Int] = []
 
+    /// What was shown, in words.
+    var counts: String { "\(Terminal.counted(messages, "message")), \(Terminal.counted(recipients, "recipient"))" }
+
     private static let rowsTogether = 500
     /// Of one message, on a terminal.
     private static let recipientsShown = 20

@@ -59,7 +59,9 @@ enum QmailInject {
 
     private static func inject(_ options: Options, _ environment: Environment, _ input: consuming Input) throws(Failure) {
         let mailingLists = MailingLists.read(environment)
-        do throws(SystemError) { try QmailHome.enter() } catch { throw Failure("internal bug", ExitCode.temporary) }
+        do throws(SystemError) { try QmailHome.enter() } catch {
+            throw Failure("unable to switch to \(QmailHome.find()): \(error.reason); QMAILHOME names another home", ExitCode.temporary)
+        }
         var settings: SubmissionSettings
         do throws(SystemError) { settings = try SubmissionSettings(environment, now: unixTime(), processID: getpid()) } catch { throw .readError }
         settings.mailingLists = mailingLists

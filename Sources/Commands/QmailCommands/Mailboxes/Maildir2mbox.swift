@@ -106,27 +106,10 @@ enum Maildir2mbox {
 
     /// The oldest first. Files of this second may still be joined by others of the same one: they wait for the next time.
     private static func scan(_ maildir: [UInt8]) throws(Failure) -> [Entry] {
-        let now = Int(unixTime())
-        var entries: [Entry] = []
-        for folder in ["new", "cur"] {
-            guard let directory = opendir(folder) else {
-                throw Failure("read", maildir + "/\(folder)".utf8, SystemError(call: "opendir", subject: "", errno: errno))
-            }
-            defer { closedir(directory) }
-            while let entry = readdir(directory) {
-                let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-                let path = "\(folder)/".utf8 + name
-                guard name.first != ASCII.dot, let time = time(of: path), time < now else { continue }
-                entries.append(Entry(path: path, time: time))
-            }
-        }
-        return entries.sorted { ($0.time, $0.path.text) < ($1.time, $1.path.text) }
-    }
-
-    private static func time(of path: [UInt8]) -> Int? {
-        var info = stat()
-        let found = try? withPath(path) { stat($0, &info) }
-        return found == 0 && info.st_mode & S_IFMT == S_IFREG ? info.st_mtim.tv_sec : nil
+        do throws(SystemError) {
+            let contents = try MaildirContents(try FileDescriptor.open(".", O_RDONLY | O_DIRECTORY))
+            return try contents.entries(before: Int(unixTime())).map { Entry(path: "\($0.folder.rawValue)/".utf8 + $0.name, time: $0.time) }
+        } catch { throw Failure("read", maildir + "/\(error.subject)".utf8, error) }
     }
 
     private static func remove(_ path: [UInt8]) {

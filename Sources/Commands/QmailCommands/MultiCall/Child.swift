@@ -9,23 +9,23 @@ enum Child {
         case killed
     }
 
-    /// - Parameter input: what it has as descriptor 0; nil = ours.
+    /// - Parameter descriptors: what it has under these numbers instead of ours.
     /// - Returns: its pid.
-    static func start(_ arguments: [[UInt8]], input: Int32? = nil) throws(SystemError) -> Int32 {
+    static func start(_ arguments: [[UInt8]], descriptors: [Int32: Int32] = [:]) throws(SystemError) -> Int32 {
         var pid: Int32 = 0
-        var failure = spawn(arguments, input, &pid)
+        var failure = spawn(arguments, descriptors, &pid)
         // A script without `#!` is the shell's, as for every program that searches PATH.
-        if failure == ENOEXEC { failure = spawn([Array("/bin/sh".utf8)] + arguments, input, &pid) }
+        if failure == ENOEXEC { failure = spawn([Array("/bin/sh".utf8)] + arguments, descriptors, &pid) }
         guard failure == 0 else { throw SystemError(call: "run", subject: "", errno: failure) }
         return pid
     }
 
-    private static func spawn(_ arguments: [[UInt8]], _ input: Int32?, _ pid: inout Int32) -> Int32 {
+    private static func spawn(_ arguments: [[UInt8]], _ descriptors: [Int32: Int32], _ pid: inout Int32) -> Int32 {
         let strings = CStrings(arguments)
         guard let program = strings.pointers[0] else { return EINVAL }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
-        if let input { posix_spawn_file_actions_adddup2(&actions, input, 0) }
+        for (number, ours) in descriptors { posix_spawn_file_actions_adddup2(&actions, ours, number) }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         // We may ignore it; a program expects to die of it.

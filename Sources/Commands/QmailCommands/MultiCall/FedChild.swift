@@ -19,7 +19,7 @@ enum FedChild {
             try check("pipe") { pipe(&ends) }
             for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
             let reader = FileDescriptor(owning: ends[0])
-            pid = try Child.start(arguments, input: reader.raw)
+            pid = try Child.start(arguments, descriptors: [0: reader.raw])
         } catch { throw .starting(error) }
         do throws(SystemError) {
             try copy(lines, to: FileDescriptor(owning: ends[1]))

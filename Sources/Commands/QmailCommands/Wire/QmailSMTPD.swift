@@ -2,6 +2,7 @@ private import ControlFiles
 private import Glibc
 private import Injection
 private import Posix
+private import Reception
 private import SMTPReception
 private import SMTPServer
 
@@ -20,19 +21,13 @@ enum QmailSMTPD {
             let policy = try Policy(control, checksRecipients: false)
             let stream = TimedStream(input: 0, output: 1, seconds: try smtpTimeout(control) ?? standardTimeout)
             var conversation = SMTPConversation(
-                Session(.classic, .classic, policy, client(call.environment)), stream, queueProgram: call.environment["QMAILQUEUE"])
+                Session(.classic, .classic, policy, Client(call.environment)), stream, queueProgram: call.environment["QMAILQUEUE"])
             return conversation.run() ? ExitCode.ok : ended
         } catch let error as SystemError where error.call == "getifaddrs" {
             return give("421 unable to figure out my IP addresses (#4.3.0)")
         } catch {
             return give("421 unable to read controls (#4.3.0)")
         }
-    }
-
-    private static func client(_ environment: Environment) -> Client {
-        var client = Client()
-        for variable in Client.variables { if let value = environment[variable] { client.set(variable, value) } }
-        return client
     }
 
     private static func give(_ reply: String) -> Int32 {

@@ -2,6 +2,8 @@ private import Bytes
 private import Dates
 
 /// Who the client is, for the Received field and for policy.
+///
+/// Module `Reception` is what all doors for mail from the network share, whatever they speak. It must not know commands, files or sockets.
 package struct Client: Equatable, Sendable {
     /// TCPREMOTEIP; `unknown` on a UNIX socket.
     package var remoteIP: [UInt8]
@@ -29,8 +31,11 @@ package struct Client: Equatable, Sendable {
     }
 }
 
-/// The field in front of every message from SMTP, in exactly qmail's shape, which tools parse (spec-qmail §13.4).
-func receivedField(from client: Client, helo: [UInt8], at seconds: UInt64) -> [UInt8] {
+/// The field in front of every message from the network, in exactly qmail's shape, which tools parse (spec-qmail §13.4).
+/// - Parameters:
+///   - helo: what the client called itself; empty where the protocol has no such thing.
+///   - protocol: after `with`.
+package func receivedField(from client: Client, helo: [UInt8] = [], with protocol: StaticString, at seconds: UInt64) -> [UInt8] {
     var field: [UInt8] = []
     field.append("Received: from ")
     field.append(safe: client.remoteHost)
@@ -47,7 +52,9 @@ func receivedField(from client: Client, helo: [UInt8], at seconds: UInt64) -> [U
     field.append(safe: client.remoteIP)
     field.append(")\n  by ")
     field.append(safe: client.localHost)
-    field.append(" with SMTP; ")
+    field.append(" with ")
+    field.append(`protocol`)
+    field.append("; ")
     field.append(contentsOf: MailDate(seconds).header.utf8)
     field.append(ASCII.lf)
     return field

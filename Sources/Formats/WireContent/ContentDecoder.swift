@@ -2,8 +2,10 @@ private import Bytes
 
 /// Turns a message on the wire into what the queue keeps: CRLF becomes LF and, in DATA, the dots are unstuffed and CRLF.CRLF is the end (RFC 5321 §4.5.2).
 /// Nothing else ends a message, whatever some servers take for a line end.
-struct ContentDecoder {
-    private enum State {
+///
+/// Module `WireContent` holds what a message is on the wire and how it comes from there and goes there. It must not know commands or replies.
+package struct ContentDecoder: Sendable {
+    private enum State: Sendable {
         case lineStart
         case text
         case afterCR
@@ -14,28 +16,29 @@ struct ContentDecoder {
     }
 
     /// What a message must not hold.
-    struct Strays: OptionSet {
-        let rawValue: UInt8
-        static let bareCR = Strays(rawValue: 1)
-        static let bareLF = Strays(rawValue: 2)
-        static let nul = Strays(rawValue: 4)
+    package struct Strays: OptionSet, Sendable {
+        package let rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+        package static let bareCR = Strays(rawValue: 1)
+        package static let bareLF = Strays(rawValue: 2)
+        package static let nul = Strays(rawValue: 4)
     }
 
-    private(set) var strays: Strays = []
+    package private(set) var strays: Strays = []
     private var state = State.lineStart
     private let hasDots: Bool
 
-    /// - Parameter hasDots: true for DATA, false for the chunks of BDAT, which have no end of their own.
-    init(hasDots: Bool) { self.hasDots = hasDots }
+    /// - Parameter hasDots: true for DATA; false for the chunks of BDAT and for QMTP, which are counted and have no end of their own.
+    package init(hasDots: Bool) { self.hasDots = hasDots }
 
-    var isAtEnd: Bool {
+    package var isAtEnd: Bool {
         if case .ended = state { return true }
         return false
     }
 
     /// Decodes up to the end of the message or of `input`.
     /// - Returns: the content, and how many bytes of `input` it was.
-    mutating func decode(_ input: UnsafeRawBufferPointer) -> (content: [UInt8], consumed: Int) {
+    package mutating func decode(_ input: UnsafeRawBufferPointer) -> (content: [UInt8], consumed: Int) {
         var consumed = 0
         // A byte is written for each that is read, but for a dot and a CR that were held back at the end of the last input.
         let content = [UInt8](unsafeUninitializedCapacity: input.count + 2) { output, count in
@@ -45,7 +48,7 @@ struct ContentDecoder {
     }
 
     /// No more will come: a CR that waits for its LF is bare. RFC 3030 allows a last line without line end.
-    mutating func finish() -> [UInt8] {
+    package mutating func finish() -> [UInt8] {
         guard case .afterCR = state else { return [] }
         state = .text
         strays.insert(.bareCR)

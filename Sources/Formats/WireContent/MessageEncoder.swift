@@ -1,6 +1,6 @@
 private import Bytes
 
-/// Turns stored content (LF line ends, any bytes) into what SMTP carries: every line ends in CR LF, and no CR or LF leaves in any other place
+/// Turns stored content (LF line ends, any bytes) into what SMTP and POP3 carry: every line ends in CR LF, and no CR or LF leaves in any other place
 /// (hardening.md "SMG-out").
 ///
 /// - LF, and CR LF, go out as CR LF; a CR that is not before LF goes out as a space, or as a line end where the profile is qmail's, so no
@@ -8,10 +8,10 @@ private import Bytes
 /// - Dots are doubled by the state of the *output* line, never of the input's.
 /// - A last line without LF is completed.
 ///
-/// Content comes in pieces cut anywhere; the output does not depend on the cuts. NUL is not looked for here: ``ContentSummary`` refuses it first.
+/// Content comes in pieces cut anywhere; the output does not depend on the cuts. NUL is not looked for here: who may not send it refuses it first.
 package struct MessageEncoder {
     package enum Form: Sendable {
-        /// For DATA: leading dots doubled, the final dot added (RFC 5321 §4.5.2).
+        /// For DATA and POP3: leading dots doubled, the final dot added (RFC 5321 §4.5.2).
         case data
         /// For BDAT: lines only (RFC 3030 §2).
         case chunk
@@ -43,9 +43,14 @@ package struct MessageEncoder {
 
     /// Appends what completes the message.
     package mutating func finish(into output: inout [UInt8]) {
+        completeLine(in: &output)
+        if form == .data { output.append(".\r\n") }
+    }
+
+    /// Ends a line that has begun; another may follow.
+    package mutating func completeLine(in output: inout [UInt8]) {
         if holdsCR { appendStrayCR(to: &output) }
         if !atLineStart { endLine(in: &output) }
-        if form == .data { output.append(".\r\n") }
     }
 
     private mutating func encode(_ piece: UnsafeRawBufferPointer, into output: inout [UInt8]) {

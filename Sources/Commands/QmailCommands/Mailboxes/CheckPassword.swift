@@ -1,0 +1,136 @@
+private import Bytes
+private import CPosix
+private import Checkpassword
+private import Glibc
+private import Posix
+
+/// checkpassword (spec-qmail §16.2) for the accounts of the system.
+enum CheckPassword {
+    private static let descriptor: Int32 = 3
+
+    private enum Refusal: Int32, Error {
+        case denied = 1
+        case misuse = 2
+        case trouble = 111
+    }
+
+    private struct Account {
+        let uid: uid_t
+        let gid: gid_t
+        let home: [UInt8]
+        let shell: [UInt8]
+        /// The hash that the password must have.
+        let hash: [UInt8]
+    }
+
+    static func run(_ call: Invocation) -> Int32 {
+        do throws(Refusal) {
+            guard !call.arguments.isEmpty else { throw .misuse }
+            let credentials = try readCredentials()
+            let account = try account(credentials)
+            try become(account, credentials.login)
+            let error = Child.become(call.arguments)
+            complain("unable to run \(call.arguments[0].text): \(error.reason)")
+            throw .trouble
+        } catch {
+            return error.rawValue
+        }
+    }
+
+    private static func complain(_ text: String) { writeAll(Array("checkpassword: \(text)\n".utf8)[...], to: 2) }
+
+    private static func readCredentials() throws(Refusal) -> Credentials {
+        var input = Input(descriptor)
+        var bytes: [UInt8] = []
+        do throws(Input.Failure) {
+            while let chunk = try input.chunk(), bytes.count <= Credentials.maxBytes { bytes += chunk }
+        } catch { throw error.errno == EBADF ? .misuse : .trouble }
+        close(descriptor)
+        guard bytes.count <= Credentials.maxBytes else { throw .denied }
+        guard let credentials = Credentials(encoded: bytes) else { throw .misuse }
+        return credentials
+    }
+
+    // MARK: - Is it right?
+
+    private static func account(_ credentials: Credentials) throws(Refusal) -> Account {
+        let account = try find(credentials.login)
+        // Also for an account that is not there: the time that a no takes must not tell.
+        let made = try Crypt.hash(credentials.password, as: account?.hash ?? Crypt.decoy)
+        guard let account, !account.hash.isEmpty, isEqual(made, account.hash), account.uid != 0 else { throw .denied }
+        return account
+    }
+
+    private static func find(_ login: [UInt8]) throws(Refusal) -> Account? {
+        errno = 0
+        let name = CStrings([login])
+        return try withExtendedLifetime(name) { () throws(Refusal) in
+            guard let start = name.pointers[0], !login.isEmpty else { return nil }
+            guard let entry = getpwnam(start)?.pointee else {
+                guard errno == 0 || !(errno == ETXTBSY || isTemporaryError(errno)) else { throw .trouble }
+                return nil
+            }
+            return Account(
+                uid: entry.pw_uid, gid: entry.pw_gid, home: bytes(entry.pw_dir), shell: bytes(entry.pw_shell),
+                hash: try shadow(start) ?? bytes(entry.pw_passwd))
+        }
+    }
+
+    /// Nil when there is none, or no right to look: then the passwd file must do.
+    private static func shadow(_ name: UnsafePointer<CChar>) throws(Refusal) -> [UInt8]? {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let found = martlet_shadow_password(name, &buffer, buffer.count)
+        guard found >= 0 || !isTemporaryError(-found) else { throw .trouble }
+        return found > 0 ? buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) } : nil
+    }
+
+    private static func bytes(_ text: UnsafeMutablePointer<CChar>?) -> [UInt8] {
+        guard let text else { return [] }
+        return Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+    }
+
+    /// Looks at all bytes whatever they are.
+    private static func isEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+        one.count == other.count && zip(one, other).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
+    }
+
+    // MARK: - Becoming the account
+
+    private static func become(_ account: Account, _ login: [UInt8]) throws(Refusal) {
+        var group = account.gid
+        // Already the account: nothing is to be changed, and only root may.
+        let isAlready = getuid() == account.uid && geteuid() == account.uid
+        guard isAlready || (setgroups(1, &group) == 0 && setgid(group) == 0 && setuid(account.uid) == 0) else { throw .denied }
+        guard (try? withPath(account.home) { chdir($0) }) == 0 else { throw .trouble }
+        for (name, value) in [("USER", login), ("HOME", account.home), ("SHELL", account.shell)] {
+            let text = CStrings([value])
+            withExtendedLifetime(text) { if let start = text.pointers[0] { setenv(name, start, 1) } }
+        }
+    }
+
+    // MARK: - crypt(3)
+
+    /// libcrypt, opened when it is needed: linked, it would be loaded by every program that this one file is.
+    private enum Crypt {
+        /// Costs as much as the passwords that the system makes; no password has this hash.
+        static let decoy = Array("$y$j9T$decoydecoydecoydecoyd0$".utf8)
+
+        private typealias Function = @convention(c) (UnsafePointer<CChar>, UnsafePointer<CChar>) -> UnsafeMutablePointer<CChar>?
+
+        /// Empty when the setting is no hash: such accounts are locked.
+        static func hash(_ password: [UInt8], as setting: [UInt8]) throws(Refusal) -> [UInt8] {
+            guard let library = dlopen("libcrypt.so.1", RTLD_NOW), let symbol = dlsym(library, "crypt") else {
+                complain("libcrypt.so.1 is not there; install it (Debian: libcrypt1)")
+                throw .trouble
+            }
+            let crypt = unsafeBitCast(symbol, to: Function.self)
+            let strings = CStrings([password, setting])
+            return withExtendedLifetime(strings) {
+                guard let key = strings.pointers[0], let salt = strings.pointers[1], let made = crypt(key, salt) else { return [] }
+                let bytes = Array(UnsafeRawBufferPointer(start: made, count: strlen(made)))
+                // `*0` and its like say that it failed.
+                return bytes.first == UInt8(ascii: "*") ? [] : bytes
+            }
+        }
+    }
+}
