@@ -87,7 +87,23 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         #expect(local.prependedCount == 4)
         #expect(local.relay.isEmpty)
         #expect(PackedRecipients(bytes: recipients.bytes) == recipients)
-        #expect(PackedRecipients.Route(local) == .init(local: bytes("joe-joe@here.example"), prepended: 4))
+        #expect(PackedRecipients.Route(local: bytes("joe-joe@here.example"), prepended: 4).isTaken(by: local))
+        #expect(!PackedRecipients.Route(local: bytes("joe@here.example"), prepended: 0).isTaken(by: local))
+    }
+
+    /// "None" and "not known" are not the same: an address may begin like a prepend.
+    @Test func howMuchAVirtualDomainAddedIsKnownOrNot() throws {
+        var recipients = PackedRecipients()
+        let start = PackedRecipients.Route(local: bytes("joe-x@here.example"), prepended: 0)
+        recipients.append(start.address, channel: start.channel, note: start.note)
+        #expect(try #require(recipients.recipient(at: 0)).prependedCount == 0)
+        recipients = PackedRecipients()
+        recipients.append(start.address, channel: .local)
+        #expect(try #require(recipients.recipient(at: 0)).prependedCount == nil)
+        #expect(start.isTaken(by: try #require(recipients.recipient(at: 0))))
+        recipients = PackedRecipients()
+        recipients.append(start.address, channel: .remote)
+        #expect(try #require(recipients.recipient(at: 0)).prependedCount == 0)
     }
 
     @Test(

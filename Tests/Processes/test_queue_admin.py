@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -176,9 +177,21 @@ def test_expire_of_some_recipients(queue):
     number = deferred(queue, [f"x@{FAR}", f"y@{OTHER}"])
     assert martlet(queue, "expire", "--domain", OTHER) == "expired: 1 recipient of 1 message\n"
     assert waiting(queue) == [f"x@{FAR}"] and not queue.messages("alice")
+    martlet(queue, "hold", str(number))
+    assert [m["bouncing"] for m in listed(queue)] == [True]
     martlet(queue, "remove", str(number), "--domain", FAR)
     [bounce] = queue.wait_for_messages("alice", 1)
     assert f"<y@{OTHER}>:".encode() in bounce and f"<x@{FAR}>:".encode() not in bounce
+
+
+def test_who_failed_and_was_removed_is_told_of_no_more(queue):
+    number = deferred(queue, [f"x@{FAR}", f"y@{OTHER}"])
+    martlet(queue, "expire", "--domain", OTHER)
+    martlet(queue, "remove", str(number), "--domain", OTHER)
+    assert [m["bouncing"] for m in listed(queue)] == [False] and waiting(queue) == [f"x@{FAR}"]
+    martlet(queue, "remove", str(number))
+    queue.wait_for_log(rf"^end msg {number}$")
+    assert "bounce msg" not in queue.log()
 
 
 def test_remove_tells_nobody(queue, traffic):
@@ -265,6 +278,45 @@ def test_reroute_follows_the_control_files(queue, traffic):
     assert f"Delivered-To: bob-x@{FAR}\n".encode() in delivered
 
 
+def test_a_list_is_rerouted_as_long_as_a_segment_holds_it(home, near):
+    """Its recipients grow with every reroute; what no segment holds could never be moved, and the next start would fail."""
+    home.control("queuesegmentbytes", str(1 << 20))
+    home.control("concurrencyremote", "0")
+    home.start()
+    recipients = [f"{number:050d}@{FAR}" for number in range(900)]
+    assert home.inject(f"alice@{HOST}", recipients, "Subject: list\n\nx\n") == 0
+    codes = []
+    for host in ("127.0.0.1", "[127.0.0.1]") * 6:
+        done = home.command("martlet", "queue", "reroute", "--all", "--via", f"{host}:{near.port}")
+        codes.append(done.returncode)
+    assert 0 in codes and codes == sorted(codes) and codes[-2:] == [1, 1] and b"has no room for more rerouted recipients: raise control/queuesegmentbytes" in done.stderr
+    kill_queue(home)
+    assert len(waiting(home)) == 900
+    home.stop()
+    home.control("concurrencyremote", None)
+    home.start()
+    home.wait_for_log(r"^end msg \d+$")
+    transcript = near.transcript
+    assert all(f"RCPT TO:<{recipient}>" in transcript for recipient in recipients)
+
+
+def test_reroute_takes_away_only_what_a_virtual_domain_added(queue):
+    """An address that begins like the new prepend by itself keeps that: with the prepend it has it twice, and is another mailbox."""
+    martlet(queue, "hold", str(deferred(queue, f"alice-x@{FAR}")))
+    (queue.home / "home/alice/.qmail-y").write_text("|exit 111\n")
+    assert queue.inject(f"s@{OTHER}", f"alice-y@{HOST}", "Subject: near\n\nx\n") == 0
+    queue.wait_for_log(r"^delivery \d+: deferral: ")
+    martlet(queue, "hold", "--all")
+    queue.control("locals", "localhost")
+    queue.control("virtualdomains", f"{FAR}:alice\n{HOST}:alice")
+    expected = [f"alice-alice-x@{FAR}", f"alice-alice-y@{HOST}"]
+    for said in ("2 recipients of 2", "0 recipients of 0"):
+        assert martlet(queue, "reroute", "--all").startswith(f"rerouted: {said}")
+        assert waiting(queue) == expected
+        kill_queue(queue)
+    assert waiting(queue, "--recipient", f"alice-x@{FAR}") == expected[:1]
+
+
 def test_many_messages_in_slices(queue):
     """Mail is accepted while an action walks through thousands of messages."""
     martlet(queue, "hold", "--all")
@@ -314,6 +366,42 @@ def test_others_may_look_only(queue):
         done = run(*arguments)
         assert done.returncode == 1 and b"only root and the account of the queue" in done.stderr, done
     assert waiting(queue) == [f"x@{FAR}"]
+
+
+def test_bounces_of_many_take_no_memory(home):
+    """Each of 200 bounces of a megabyte is made only when few others are."""
+    home.user("alice")
+    home.control("concurrencyremote", "0")
+    home.control("concurrencylocal", "0")
+    home.start()
+    body = ("x" * 75 + "\n") * 12_000
+    for _ in range(200):
+        assert home.inject(f"alice@{HOST}", f"x@{FAR}", f"Subject: large\n\n{body}") == 0
+    [pid] = home.pids()["queue"]
+    (pathlib.Path("/proc") / str(pid) / "clear_refs").write_text("5")
+    assert martlet(home, "expire", "--all") == "expired: 200 recipients of 200 messages\n"
+    wait_until(lambda: home.log().count("\nbounce msg ") == 200, home.log)
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", (pathlib.Path("/proc") / str(pid) / "status").read_text())[1])
+    assert peak < 140_000
+
+
+def test_an_action_does_not_wait_for_the_lazy_sync(home):
+    """Four slices: each is synced at once; by itself the log is synced a second later."""
+    home.control("concurrencyremote", "0")
+    home.start()
+
+    def inject():
+        for _ in range(400):
+            assert home.inject(f"s@{OTHER}", f"x@{FAR}", "Subject: many\n\nx\n") == 0
+
+    threads = [threading.Thread(target=inject) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    start = time.monotonic()
+    assert martlet(home, "hold", "--all") == "held: 1600 messages\n"
+    assert time.monotonic() - start < 2
 
 
 def test_the_manual_tells_every_command(home):

@@ -122,6 +122,15 @@ extension MessageRecord {
         #expect(record.recipients.failedCount == 1)
     }
 
+    /// qmail does not sync this file: a crash may leave zeros in it. A recipient that were no address would be missing in the bounce.
+    @Test func whoFailedIsNamedWhateverACrashLeft() throws {
+        queue.content(11)
+        queue.write("info", 11, "Fs@origin\0")
+        queue.write("bounce", 11, "<a\0@b>:\nno\n\n")
+        try target.run(queue)
+        #expect(try target.only().shownRecipients == ["remote failed a_@b"])
+    }
+
     @Test func anAddressThatNoMailCanBeSentToFails() throws {
         queue.content(10)
         queue.write("info", 10, "Fs@origin\0")

@@ -34,8 +34,8 @@ package struct PackedRecipients: Equatable, Sendable {
 
         /// `host` or `host:port` that takes the mail instead of its domain's exchangers; empty: as the control files say. Remote ones only.
         package var relay: ArraySlice<UInt8> { channel == .remote ? note : [] }
-        /// Bytes in front of the address that a virtual domain added, its hyphen included; 0 when there are none, or they are not known.
-        package var prependedCount: Int { channel == .local ? Int(note.first ?? 0) : 0 }
+        /// Bytes in front of the address that a virtual domain added, its hyphen included; nil when nobody noted how many. Remote ones have none.
+        package var prependedCount: Int? { channel == .local ? note.first.map { Int($0) } : 0 }
     }
 
     /// The longest relay, bytes.
@@ -169,7 +169,7 @@ extension PackedRecipients {
         package init(local address: [UInt8], prepended: Int) {
             self.address = address
             channel = .local
-            note = prepended > 0 ? UInt8(exactly: prepended).map { [$0] } ?? [] : []
+            note = UInt8(exactly: prepended).map { [$0] } ?? []
         }
 
         /// - Parameter relay: ``Recipient/relay``.
@@ -185,9 +185,12 @@ extension PackedRecipients {
             self.note = note
         }
 
-        /// The route that a recipient has.
-        package init(_ recipient: Recipient) {
-            self.init(address: Array(recipient.address), channel: recipient.channel, note: Array(recipient.note))
+        /// What a recipient with it takes in the list.
+        package var packedBytes: Int { PackedRecipients.headBytes + address.count + (note.isEmpty ? 0 : note.count + 1) }
+
+        /// Whether a recipient goes this way already.
+        package func isTaken(by recipient: Recipient) -> Bool {
+            channel == recipient.channel && recipient.address.elementsEqual(address) && (channel == .local || recipient.note.elementsEqual(note))
         }
     }
 }

@@ -122,6 +122,7 @@ final class AdminDoor {
         guard action.isDone || now >= peer.progressDue else { return false }
         peer.progressDue = now + Self.progressNanoseconds
         send(.progress(action.progress), to: frames)
+        if action.isDone, let refusal = action.refusal { send(.refused(Array(refusal.utf8)), to: frames) }
         return action.isDone
     }
 

@@ -87,6 +87,6 @@ final class AdminListing {
     private func head(of record: MessageRecord) -> Admin.Message {
         Admin.Message(
             id: record.id, birth: record.birth, size: UInt64(record.content.length), sender: Address(record.sender) ?? .null,
-            isBouncing: !record.failures.isEmpty, isHeld: record.isHeld, nextLocal: record.nextLocal, nextRemote: record.nextRemote)
+            isBouncing: record.recipients.failedCount > 0, isHeld: record.isHeld, nextLocal: record.nextLocal, nextRemote: record.nextRemote)
     }
 }

@@ -15,6 +15,8 @@ final class Administration {
     private static let recordsPerSlice = 500
     /// Entries on the way to the disk.
     private static let maxUnanswered = 32
+    /// Messages on their way out: the bounce of each is made in memory, with its copy of the original.
+    private static let maxEnding = 32
 
     private let queue: QueueManager
     private let action: Admin.Action
@@ -29,6 +31,10 @@ final class Administration {
     private var unanswered = 0
     private var isSyncing = false
     private(set) var progress = Admin.Progress()
+    /// What could not be done, and why.
+    private(set) var refusal: String?
+    /// Bytes that the list of recipients will have.
+    private var listBytes = 0
     /// Ids that were asked for and are not in the queue; whoever tells of them takes them away.
     var missing: [UInt64] = []
 
@@ -50,7 +56,9 @@ final class Administration {
         queue.dispatcher?.storeOutcomes()
         var (messages, records) = (0, 0)
         let now = unixTime()
-        while messages < Self.messagesPerSlice, records < Self.recordsPerSlice, let id = ids.last {
+        while messages < Self.messagesPerSlice, records < Self.recordsPerSlice, action != .expire || queue.endingCount < Self.maxEnding,
+            let id = ids.last
+        {
             messages += 1
             let changes = changes(id, now, limit: Self.recordsPerSlice - records)
             records += changes.count
@@ -61,8 +69,9 @@ final class Administration {
                 hasChanged = false
             }
         }
-        if ids.isEmpty, !isSyncing {
-            isSyncing = true
+        // The next slice waits for the entries of this one: a sync that comes by itself is a second away.
+        if ids.isEmpty ? !isSyncing : unanswered >= Self.maxUnanswered {
+            isSyncing = ids.isEmpty
             queue.store.syncNow()
         }
     }
@@ -114,6 +123,7 @@ final class Administration {
         let recipients = message.record.recipients
         var cursor = rest?.lowerBound ?? 0
         let end = rest?.upperBound ?? UInt32(recipients.bytes.count)
+        listBytes = recipients.bytes.count
         var records: [JournalRecord] = []
         var looked = 0
         while cursor < end, records.count < limit, looked < 10 * limit, let recipient = recipients.recipient(at: cursor) {
@@ -151,11 +161,22 @@ final class Administration {
     }
 
     private func reroute(_ recipient: PackedRecipients.Recipient, _ id: UInt64) -> JournalRecord? {
-        guard recipient.state == .pending, let route = newRoute(recipient), route != PackedRecipients.Route(recipient) else { return nil }
-        guard !isUnderWay(recipient, id) else { return nil }
+        guard recipient.state == .pending, let route = newRoute(recipient), !route.isTaken(by: recipient) else { return nil }
+        guard !isUnderWay(recipient, id), hasRoom(for: route, id) else { return nil }
         let relay = route.channel == .remote && !route.note.isEmpty ? " via \(logsafe(route.note))" : ""
         line("reroute msg \(id) \(words(recipient)): \(route.channel) \(logsafe(route.address))\(relay)")
         return .reroute(id: id, recipient: recipient.offset, route)
+    }
+
+    /// The old recipient stays in the list. One that no segment can hold could never be written again: no segment behind it would become free.
+    private func hasRoom(for route: PackedRecipients.Route, _ id: UInt64) -> Bool {
+        guard listBytes + route.packedBytes <= queue.maxEnvelopeBytes else {
+            refusal =
+                "the list of message \(id) has no room for more rerouted recipients: raise control/queuesegmentbytes, start martletd again, repeat"
+            return false
+        }
+        listBytes += route.packedBytes
+        return true
     }
 
     private func newRoute(_ recipient: PackedRecipients.Recipient) -> PackedRecipients.Route? {
@@ -163,9 +184,9 @@ final class Administration {
             return recipient.channel == .remote ? PackedRecipients.Route(remote: Array(recipient.address), relay: relay) : nil
         }
         guard let address = Address(recipient.address) else { return nil }
-        let known = recipient.prependedCount
-        let original = known > 0 ? Address(recipient.address.dropFirst(known)) ?? address : queue.rewriting.unprepended(address)
-        return queue.route(of: original)
+        // What the files say now tells nothing of a recipient whose prepend is known, or who never had one.
+        let original = recipient.prependedCount.map { Address(recipient.address.dropFirst($0)) } ?? queue.rewriting.unprepended(address)
+        return original.map(queue.route(of:))
     }
 
     private func isUnderWay(_ recipient: PackedRecipients.Recipient, _ id: UInt64) -> Bool {

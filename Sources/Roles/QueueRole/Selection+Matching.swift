@@ -17,7 +17,7 @@ extension Admin.Selection {
         if let channel, channel != recipient.channel { return false }
         if let domain, !Self.matches(domain, PackedRecipients.host(of: recipient.address)[...]) { return false }
         guard let pattern = self.recipient else { return true }
-        return Self.matches(pattern, recipient.address) || Self.matches(pattern, recipient.address.dropFirst(recipient.prependedCount))
+        return Self.matches(pattern, recipient.address) || Self.matches(pattern, recipient.address.dropFirst(recipient.prependedCount ?? 0))
     }
 
     /// Whether some recipient that is still to be delivered to is selected.

@@ -107,7 +107,7 @@ struct SourceMessage {
     }
 
     private static func cleaned(_ address: [UInt8]) -> [UInt8] {
-        address.prefix(Address.maxBytes).map { $0 == ASCII.lf || $0 == ASCII.cr ? ASCII.underscore : $0 }
+        address.prefix(Address.maxBytes).map { $0 == ASCII.lf || $0 == ASCII.cr || $0 == ASCII.nul ? ASCII.underscore : $0 }
     }
 }
 
