@@ -196,6 +196,15 @@ import Testing
         #expect(mail.startAll(now: 200) == [])
     }
 
+    @Test func theFirstAttemptAfterAHoldIsNotTheLast() {
+        var mail = Mail { $0.lifetime = 50 }
+        mail.add(1, 1, .local)
+        mail.schedule.hold(1)
+        #expect(mail.startAll(.local) == [])
+        mail.schedule.release(1)
+        if case .start(let start) = mail.next(.local, now: 1000) { #expect(!start.isDying) } else { Issue.record("not started") }
+    }
+
     /// What is under way ends; the rest of the pass is due again at once, and waits for the release.
     @Test func aHoldCutsThePass() {
         var mail = Mail { $0.concurrencyLocal = 1 }

@@ -81,8 +81,8 @@ package struct Schedule {
         /// Passes that may start a delivery, in turn.
         var turns = Turns()
         var inFlight = 0
-        /// Held jobs whose time came.
-        var kept: [UInt64: (due: UInt64, isSpared: Bool)] = [:]
+        /// Held jobs whose time came, and when that was.
+        var kept: [UInt64: UInt64] = [:]
     }
 
     package var limits: Limits
@@ -122,11 +122,11 @@ package struct Schedule {
     /// Starts nothing of a message any more, until it is released; what was started goes on.
     package mutating func hold(_ id: UInt64) { held.insert(id) }
 
-    /// What came due meanwhile is due now, in its order.
+    /// What came due meanwhile is due now, in its order. It is spared: the time on hold was not the receiving host's.
     package mutating func release(_ id: UInt64) {
         guard held.remove(id) != nil else { return }
         for channel in Channel.allCases {
-            if let kept = self[channel].kept.removeValue(forKey: id) { add(id, channel, due: kept.due, isSpared: kept.isSpared) }
+            if let due = self[channel].kept.removeValue(forKey: id) { add(id, channel, due: due, isSpared: true) }
         }
     }
 
@@ -235,7 +235,7 @@ package struct Schedule {
         while self[channel].turns.count < 2 * limits.concurrency(channel) {
             guard let (id, due, isSpared) = self[channel].due.popDue(now) else { return }
             if held.contains(id) {
-                self[channel].kept[id] = (due, isSpared)
+                self[channel].kept[id] = due
                 continue
             }
             guard let born = birth(id), self[channel].passes[id] == nil else { continue }

@@ -52,6 +52,9 @@ struct SelectionOptions: ParsableArguments {
         if let youngerThan { selection.maxAge = max(youngerThan.seconds, 1) - 1 }
         if held { selection.isHeld = true }
         guard !ids.isEmpty else { return [selection] }
+        // Each once: the second time it may be gone.
+        var seen: Set<UInt64> = []
+        let ids = ids.filter { seen.insert($0).inserted }
         return stride(from: 0, to: ids.count, by: Admin.Selection.maxIDs).map { start in
             var part = selection
             part.ids = Array(ids[start..<min(start + Admin.Selection.maxIDs, ids.count)])
