@@ -104,6 +104,11 @@ def below(pid):
     return found
 
 
+def peak_memory(pid):
+    """KiB at most so far of the program that runs now; `ru_maxrss` would count what its parent held as well."""
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+
+
 def is_running(pid):
     return pid in processes()
 

@@ -293,7 +293,12 @@ def tracing(server, role, *arguments):
         yield
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        try:
+            process.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            # It waits without end for a process that ends while it lets go.
+            process.kill()
+            process.communicate()
 
 
 @needs_strace

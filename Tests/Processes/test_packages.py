@@ -7,7 +7,7 @@ import subprocess
 import threading
 
 import pytest
-from martlet import HOST, LIMIT, Martlet, as_account, wait_until
+from martlet import HOST, LIMIT, Martlet, as_account, peak_memory, wait_until
 from tcpserver import TcpServer
 
 OK = rb"Kok \d+ qp \d+"
@@ -119,14 +119,14 @@ def test_a_large_message_passes_in_little_memory(home, program):
         child.stdin.write(head)
         for _ in range(size >> 20):
             child.stdin.write(b"\n" * (1 << 20))
+        # All but what the pipe holds has passed.
+        peak = peak_memory(child.pid)
         child.stdin.write(tail)
         child.stdin.close()
         answer = child.stdout.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
     assert child.returncode == 0
     assert re.fullmatch(OK, *responses(answer)), answer
-    assert usage.ru_maxrss < 40 << 10, "KiB"
+    assert peak < 40 << 10, "KiB"
 
 
 def test_a_list_without_end_is_refused_in_little_memory(home):

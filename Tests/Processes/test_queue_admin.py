@@ -165,12 +165,13 @@ def test_expire_bounces_once(queue, traffic):
     number = deferred(queue, [f"x@{FAR}", f"y@{FAR}"])
     assert martlet(queue, "expire", str(number)) == "expired: 2 recipients of 1 message\n"
     kill_queue(queue)
-    [bounce] = queue.wait_for_messages("alice", 1)
+    [bounce, *_] = queue.wait_for_messages("alice", 1)
     assert b"The administrator of this host has ended the attempts" in bounce and b"451 not now" in bounce.replace(b"_", b" ")
     assert bounce.count(f"\n<x@{FAR}>:".encode()) == bounce.count(f"\n<y@{FAR}>:".encode()) > 0
     wait_until(lambda: not any(m["id"] == number for m in listed(queue)), queue.log)
     time.sleep(0.3)
-    assert len(queue.messages("alice")) == 1
+    # One bounce; a delivery that the kill overtook may have been made again.
+    assert len({re.search(rb"\(qmail (\d+) invoked for bounce\)", message)[1] for message in queue.messages("alice")}) == 1
 
 
 def test_expire_of_some_recipients(queue):
