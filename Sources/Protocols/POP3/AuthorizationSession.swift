@@ -41,8 +41,7 @@ package struct AuthorizationSession {
     private var state = State.waiting
     private var lines = CommandLines()
     private var user: [UInt8]?
-    private var output: [UInt8] = []
-    private var actions: [Action] = []
+    private var replies = Replies<Action>()
 
     package init(timestamp: [UInt8], offersTLS: Bool = false) {
         self.timestamp = timestamp
@@ -128,7 +127,7 @@ package struct AuthorizationSession {
     private mutating func check(_ login: [UInt8], _ password: [UInt8]) {
         guard let credentials = Credentials(login: login, password: password, timestamp: timestamp) else { return say("-ERR syntax error") }
         state = .checking
-        actions.append(.check(credentials))
+        replies.add(.check(credentials))
     }
 
     /// What has come behind the command was not sent within TLS: whoever sent it (CVE-2011-0411).
@@ -139,23 +138,17 @@ package struct AuthorizationSession {
         }
         say("+OK begin TLS negotiation")
         state = .startingTLS
-        actions.append(.startTLS)
+        replies.add(.startTLS)
     }
 
     // MARK: Output
 
-    private mutating func say(_ line: String) { output.append(contentsOf: Array("\(line)\r\n".utf8)) }
+    private mutating func say(_ line: String) { replies.say(line) }
 
     private mutating func close() {
         state = .closed
-        actions.append(.close)
+        replies.add(.close)
     }
 
-    private mutating func takeActions() -> [Action] {
-        defer {
-            output = []
-            actions = []
-        }
-        return output.isEmpty ? actions : [.send(output)] + actions
-    }
+    private mutating func takeActions() -> [Action] { replies.take { .send($0) } }
 }

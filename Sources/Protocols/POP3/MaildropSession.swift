@@ -45,8 +45,7 @@ package struct MaildropSession {
     private var last = 0
     private var state = State.waiting
     private var lines = CommandLines()
-    private var output: [UInt8] = []
-    private var actions: [Action] = []
+    private var replies = Replies<Action>()
 
     /// Input that waits for the end of a message; while there is more, nothing is read.
     private static let maxHeldInput = 1 << 16
@@ -96,7 +95,7 @@ package struct MaildropSession {
 
     package mutating func contentReceived(_ piece: ArraySlice<UInt8>) -> [Action] {
         guard case .retrieving(var top, var encoder) = state else { return [] }
-        encoder.encode(top.take(piece), into: &output)
+        encoder.encode(top.take(piece), into: &replies.bytes)
         state = .retrieving(top, encoder)
         return takeActions()
     }
@@ -104,9 +103,9 @@ package struct MaildropSession {
     /// No more comes, or is wanted.
     package mutating func contentEnded() -> [Action] {
         guard case .retrieving(_, var encoder) = state else { return [] }
-        encoder.completeLine(in: &output)
+        encoder.completeLine(in: &replies.bytes)
         // An empty line more than the message has, as qmail-pop3d gives it.
-        output.append("\r\n.\r\n")
+        replies.bytes.append("\r\n.\r\n")
         state = .waiting
         process()
         return takeActions()
@@ -147,7 +146,7 @@ package struct MaildropSession {
         case "noop": say("+OK ")
         case "quit":
             state = .updating
-            actions.append(.update(removing: deleted))
+            replies.add(.update(removing: deleted))
         default: say("-ERR unimplemented")
         }
     }
@@ -166,7 +165,7 @@ package struct MaildropSession {
         guard let index = index(argument) else { return }
         let rest = argument.drop(while: \.isDigit).drop { $0 == ASCII.space }
         state = .opening(TopOfMessage(bodyLines: rest.first?.isDigit == true ? parseLeadingDecimal(rest) ?? .max : nil))
-        actions.append(.retrieve(index))
+        replies.add(.retrieve(index))
     }
 
     private mutating func delete(_ argument: ArraySlice<UInt8>) {
@@ -202,18 +201,12 @@ package struct MaildropSession {
 
     // MARK: Output
 
-    private mutating func say(_ line: String) { output.append(contentsOf: Array("\(line)\r\n".utf8)) }
+    private mutating func say(_ line: String) { replies.say(line) }
 
     private mutating func close() {
         state = .closed
-        actions.append(.close)
+        replies.add(.close)
     }
 
-    private mutating func takeActions() -> [Action] {
-        defer {
-            output = []
-            actions = []
-        }
-        return output.isEmpty ? actions : [.send(output)] + actions
-    }
+    private mutating func takeActions() -> [Action] { replies.take { .send($0) } }
 }
