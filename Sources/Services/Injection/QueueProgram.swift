@@ -47,18 +47,14 @@ final class QueueProgram {
         message = nil
         if let descriptor = envelope?.raw { writeAll(bytes[...], to: descriptor) }
         envelope = nil
-        let status = try wait()
-        guard status & 0x7F == 0 else { throw .crashed }
-        let code = status >> 8 & 0xFF
+        guard case .exited(let code) = try wait() else { throw .crashed }
         guard code != 0 || wasCutShort else { return }
         throw InjectionFailure(exitCode: code == 0 ? 54 : code, custom: code == 82 ? customText() : [])
     }
 
-    private func wait() throws(InjectionFailure) -> Int32 {
+    private func wait() throws(InjectionFailure) -> ChildEnd {
         isWaitedFor = true
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0 { guard errno == EINTR else { throw .waitFailed } }
-        return status
+        do throws(SystemError) { return try ChildEnd(of: pid) } catch { throw .waitFailed }
     }
 
     /// Ends message and envelope unfinished, which no such program takes, and waits for its end.

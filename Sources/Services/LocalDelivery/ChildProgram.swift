@@ -12,11 +12,6 @@ struct ChildProgram {
     /// In a session, and so a process group, of its own: then the whole group can be ended.
     let hasOwnGroup: Bool
 
-    enum End: Equatable {
-        case exited(Int32)
-        case killed
-    }
-
     /// Starts it with these descriptors as 0, 1, 2; every other is closed, signals have their defaults.
     /// - Returns: its pid.
     func start(_ descriptors: [Int32]) throws(SystemError) -> Int32 {
@@ -38,13 +33,6 @@ struct ChildProgram {
         }
         guard pid > 0 else { throw SystemError(call: "run", subject: "", errno: -pid) }
         return pid
-    }
-
-    static func wait(_ pid: Int32) throws(SystemError) -> End {
-        var status: Int32 = 0
-        try check("wait") { waitpid(pid, &status, 0) }
-        // As WIFEXITED and WEXITSTATUS have it.
-        return status & 0x7F == 0 ? .exited((status >> 8) & 0xFF) : .killed
     }
 
     /// Whether it has ended. It stays to be waited for, so that its number stays its own.

@@ -1,7 +1,7 @@
 private import CPosix
 private import Glibc
 internal import MailboxStorage
-private import Posix
+internal import Posix
 
 /// A command of a user's `.qmail`: the one place where a shell is run, as that user, with the message on its descriptor 0 (spec-qmail §7.5).
 struct UserProgram {
@@ -28,13 +28,13 @@ struct UserProgram {
     }
 
     /// Waits until it has ended.
-    func run(_ message: MessageContent) throws(Undeliverable) -> ChildProgram.End {
+    func run(_ message: MessageContent) throws(Undeliverable) -> ChildEnd {
         let input = try UserProgram.input(message)
         return try UserProgram.wait(try start([input.raw, 1, 2]))
     }
 
     /// Waits until it has ended and nobody holds its output any longer; with a limit, until that at most.
-    func run(_ message: MessageContent, reporting output: inout [UInt8]) throws(Undeliverable) -> ChildProgram.End {
+    func run(_ message: MessageContent, reporting output: inout [UInt8]) throws(Undeliverable) -> ChildEnd {
         let input = try UserProgram.input(message)
         let pipe = try Pipe()
         let pid = try start([input.raw, pipe.writing, pipe.writing])
@@ -63,9 +63,9 @@ struct UserProgram {
         }
     }
 
-    private static func wait(_ pid: Int32) throws(Undeliverable) -> ChildProgram.End {
+    private static func wait(_ pid: Int32) throws(Undeliverable) -> ChildEnd {
         do throws(SystemError) {
-            return try ChildProgram.wait(pid)
+            return try ChildEnd(of: pid)
         } catch {
             throw .deferred("Aack, child crashed. (#4.3.0)\n")
         }
@@ -88,7 +88,7 @@ struct UserProgram {
 // With a limit of time.
 extension UserProgram {
     /// A program that ended in time counts, whoever holds its output; one that did not is ended with its whole group.
-    private func wait(_ pid: Int32, _ pipe: Pipe, _ output: inout [UInt8]) throws(Undeliverable) -> ChildProgram.End {
+    private func wait(_ pid: Int32, _ pipe: Pipe, _ output: inout [UInt8]) throws(Undeliverable) -> ChildEnd {
         let start = monotonicNanoseconds()
         let limit = start + UInt64(seconds) * 1_000_000_000
         if UserProgram.collect(pid, pipe, &output, until: limit) { return try UserProgram.wait(pid) }

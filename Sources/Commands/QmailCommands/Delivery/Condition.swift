@@ -15,7 +15,7 @@ enum Condition {
     /// - Parameter applet: whose complaint it would be.
     static func ask(_ program: [[UInt8]], for applet: String) -> Answer {
         do throws(SystemError) {
-            switch try Child.wait(try Child.start(program)) {
+            switch try ChildEnd(of: try Child.start(program)) {
             case .exited(0): return .holds
             case .exited(ExitCode.temporary): break
             case .exited: return .fails

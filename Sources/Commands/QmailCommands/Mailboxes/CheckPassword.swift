@@ -123,6 +123,7 @@ enum CheckPassword {
                 complain("libcrypt.so.1 is not there; install it (Debian: libcrypt1)")
                 throw .trouble
             }
+            // Sound: dlsym gives the address of the function of this name, and crypt(3) has had this shape since it was made.
             let crypt = unsafeBitCast(symbol, to: Function.self)
             let strings = CStrings([password, setting])
             return withExtendedLifetime(strings) {

@@ -64,7 +64,7 @@ struct QmailPopup {
         guard write(credentials, to: FileDescriptor(owning: ends[1])) else { return .cannotAsk("unable to write pipe") }
         do throws(SystemError) {
             let pid = try Child.start(program, descriptors: [3: reader.raw])
-            return switch try Child.wait(pid) {
+            return switch try ChildEnd(of: pid) {
             case .exited(0): .served
             case .exited: .denied
             case .killed: .crashed

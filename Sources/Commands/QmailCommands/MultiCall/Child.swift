@@ -4,11 +4,6 @@ internal import Posix
 
 /// A program that an applet runs in its own surroundings: the same folder, environment and descriptors, found through PATH.
 enum Child {
-    enum End: Equatable {
-        case exited(Int32)
-        case killed
-    }
-
     /// - Parameter descriptors: what it has under these numbers instead of ours.
     /// - Returns: its pid.
     static func start(_ arguments: [[UInt8]], descriptors: [Int32: Int32] = [:]) throws(SystemError) -> Int32 {
@@ -39,13 +34,6 @@ enum Child {
             posix_spawnattr_destroy(&attributes)
         }
         return withExtendedLifetime(strings) { posix_spawnp(&pid, program, &actions, &attributes, strings.pointers, martlet_environment()) }
-    }
-
-    static func wait(_ pid: Int32) throws(SystemError) -> End {
-        var status: Int32 = 0
-        try check("wait") { waitpid(pid, &status, 0) }
-        // As WIFEXITED and WEXITSTATUS have it.
-        return status & 0x7F == 0 ? .exited((status >> 8) & 0xFF) : .killed
     }
 
     /// Goes on as that program.

@@ -11,7 +11,7 @@ enum FedChild {
     }
 
     /// - Parameter mayStopReading: whether the child's own end says enough when it does not take all.
-    static func run(_ arguments: [[UInt8]], after lines: [UInt8], mayStopReading: Bool) throws(Failure) -> Child.End {
+    static func run(_ arguments: [[UInt8]], after lines: [UInt8], mayStopReading: Bool) throws(Failure) -> ChildEnd {
         signal(SIGPIPE, SIG_IGN)
         var ends: [Int32] = [-1, -1]
         let pid: Int32
@@ -26,7 +26,7 @@ enum FedChild {
         } catch {
             guard mayStopReading, error.errno == EPIPE else { throw .copying(error) }
         }
-        do throws(SystemError) { return try Child.wait(pid) } catch { throw .copying(error) }
+        do throws(SystemError) { return try ChildEnd(of: pid) } catch { throw .copying(error) }
     }
 
     /// Closes it then: that is the end of the child's input.
