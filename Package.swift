@@ -27,16 +27,27 @@ func program(_ name: String, _ dependencies: [Target.Dependency], links: [Linker
 /// What the static FoundationEssentials, which ArgumentParser uses, does not name itself; a linker that keeps silent about its unused parts.
 let foundation: [LinkerSetting] = ["_FoundationCollections", "_FoundationCShims", "swiftSynchronization"].map { .linkedLibrary($0) } + [.unsafeFlags(["-use-ld=lld"])]
 
+/// What the whole static Foundation, which GRDB uses, does not name itself.
+let wholeFoundation = ["CoreFoundation", "_FoundationICU", "FoundationInternationalization"].map { LinkerSetting.linkedLibrary($0) } + foundation
+
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: strict)
 }
 
 func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
+let nioTLS = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+func crypto(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-crypto") }
+let certificates = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let database = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 
 let package = Package(
     name: "martlet",
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.100.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     ],
     targets: [
@@ -68,6 +79,7 @@ let package = Package(
         module("Protocols", "QMTP", ["Addresses", "Bytes", "Netstrings", "Reception", "WireContent"]),
         module("Protocols", "QMQP", ["Addresses", "Bytes", "Netstrings", "Reception"]),
         module("Protocols", "POP3", ["Bytes", "Checkpassword", "WireContent"]),
+        module("Protocols", "SASL", ["Bytes"]),
         module("Protocols", "Schedule", ["Addresses"]),
         module("Protocols", "JournalFormat", ["Addresses", "Bytes"]),
 
@@ -85,6 +97,10 @@ let package = Package(
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
+        module("Services", "ServerTLS", ["Boundaries", "Bytes", "FrameChannels", "Frames", "Posix", nio("NIOCore"), nioTLS]),
+        module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
+        module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", database]),
+        module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Posix", "SASL", crypto("Crypto")]),
         module("Services", "QmailImport", ["Addresses", "Bytes", "CDB", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "QmailQueueFormat", "QueueStore", "RemoteDelivery", "Routing", "Storage"]),
 
         // Roles.
@@ -93,15 +109,18 @@ let package = Package(
         module("Roles", "RouteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
         module("Roles", "DNSRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "Resolver", "RoleContext"]),
         module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "Reception", "RoleContext", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
+        module("Roles", "KeysRole", ["Boundaries", "Bytes", "Frames", "Posix", "RoleContext", crypto("Crypto"), crypto("CryptoExtras"), certificates]),
+        module("Roles", "AuthRole", ["Addresses", "Authentication", "Boundaries", "Bytes", "Checkpassword", "ControlFiles", "Frames", "Posix", "RoleContext", "SASL"]),
+        module("Roles", "AccessRole", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
         module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SMTPClient", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
         module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
-        module("Commands", "MartletCommands", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "MartletCommands", ["AccountAdministration", "Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
-        program("martlet", ["MartletCommands"], links: foundation),
-        program("martletd", ["QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"]),
+        program("martlet", ["MartletCommands"], links: wholeFoundation),
+        program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
 
         // Tests.
         .target(name: "TemporaryFolder", dependencies: ["Posix"], path: "Tests/TemporaryFolder", swiftSettings: strict),

@@ -75,7 +75,7 @@ def test_martletd_starts_from_a_fresh_installation(programs):
         assert (home / "queue").stat().st_uid == uids["qmailq"]
         assert (home / "alias").stat().st_uid == uids["alias"]
         assert (home / "alias").stat().st_mode & 0o7777 == 0o2755
-        for role, account in {"queue": "qmailq", "route": "qmailp", "dns": "qmailn", "remote": "qmailr", "smtpd": "qmaild"}.items():
+        for role, account in {"queue": "qmailq", "route": "qmailp", "dns": "qmailn", "remote": "qmailr", "smtpd": "qmaild", "keys": "qmailk", "auth": "qmaila"}.items():
             status = pathlib.Path(f"/proc/{instance.pid(role)}/status").read_text()
             assert re.search(r"^Uid:\s+(\d+)", status, re.M)[1] == str(uids[account])
         assert instance.stop() == 0

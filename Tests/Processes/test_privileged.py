@@ -13,12 +13,14 @@ import pytest
 from martlet import Martlet, is_running
 
 ACCOUNTS = {
-    "alias": 7001, "qmaild": 7002, "qmaill": 7003, "qmailn": 7004, "qmailp": 7005, "qmailq": 7006, "qmailr": 7007, "qmails": 7008,
+    "alias": 7001, "qmaild": 7002, "qmaill": 7003, "qmailn": 7004, "qmailp": 7005, "qmailq": 7006, "qmailr": 7007, "qmails": 7008, "qmaila": 7009,
+    "qmailk": 7010,
 }
-GROUPS = {"qmail": 7020, "nofiles": 7021, "martlet-deliver-remote": 7022, "martlet-route": 7023, "martlet-dns": 7024, "martlet-admin": 7025}
-ROLES = {"queue": "qmailq", "route": "qmailp", "dns": "qmailn", "remote": "qmailr", "smtpd": "qmaild"}
+GROUPS = {"qmail": 7020, "nofiles": 7021, "martlet-deliver-remote": 7022, "martlet-route": 7023, "martlet-dns": 7024, "martlet-admin": 7025, "martlet-keys": 7026,
+          "martlet-auth": 7027, "martlet-mailbox": 7028, "qmaila": 7029}
+ROLES = {"queue": "qmailq", "route": "qmailp", "dns": "qmailn", "remote": "qmailr", "smtpd": "qmaild", "keys": "qmailk", "auth": "qmaila"}
 MAY_ASK = {
-    "queue": set(), "route": set(), "dns": set(), "remote": {"martlet-deliver-remote", "martlet-dns"}, "smtpd": {"martlet-route", "martlet-dns"},
+    "queue": set(), "route": set(), "dns": set(), "remote": {"martlet-deliver-remote", "martlet-dns"}, "smtpd": {"martlet-route", "martlet-dns", "martlet-auth", "martlet-keys"}, "keys": set(), "auth": set(),
 }
 
 

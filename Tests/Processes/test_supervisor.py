@@ -12,7 +12,7 @@ import pytest
 
 from martlet import account, as_account, is_running, processes, wait_until
 
-ROLES = {"queue", "route", "dns", "lspawn", "remote", "smtpd"}
+ROLES = {"queue", "route", "dns", "lspawn", "remote", "smtpd", "keys", "auth"}
 
 
 def greeting(address):

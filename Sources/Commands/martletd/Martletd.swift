@@ -1,5 +1,8 @@
+private import AccessRole
+private import AuthRole
 private import DNSRole
 private import Glibc
+private import KeysRole
 private import Posix
 private import QueueRole
 private import RemoteRole
@@ -37,6 +40,9 @@ enum Martletd {
         case "dns": return DNSRole.run(context)
         case "smtpd": return SMTPDRole.run(context)
         case "remote": return RemoteRole.run(context)
+        case "keys": return KeysRole.run(context)
+        case "auth": return AuthRole.run(context)
+        case "access": return AccessRole.run(context)
         default:
             log("martletd: there is no role \(context.role)")
             return 100

@@ -19,7 +19,7 @@ package struct Accounts: Sendable {
     private let own: Account
 
     /// alias, then one for each kind of role.
-    package static let names = ["alias", "qmaild", "qmaill", "qmailn", "qmailp", "qmailq", "qmailr", "qmails"]
+    package static let names = ["alias", "qmaila", "qmaild", "qmailk", "qmaill", "qmailn", "qmailp", "qmailq", "qmailr", "qmails"]
 
     /// Looks every account up when this process is root; otherwise all are its own.
     /// - Throws: the name of an account that does not exist.

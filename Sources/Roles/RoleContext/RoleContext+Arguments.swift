@@ -3,7 +3,7 @@ private import Glibc
 
 /// How a context travels from the supervisor to the role: name, worker and sockets in the arguments, so that `ps` tells processes apart; accounts in the environment.
 ///
-///     martletd --role smtpd --worker 0 --socket 127.0.0.1:25 --socket [::1]:25
+///     martletd --role smtpd --worker 0 --socket smtp=127.0.0.1:25 --socket smtp=[::1]:25
 ///     MARTLET_ACCOUNTS=alias:990:980 qmaild:991:980 …
 extension RoleContext {
     /// Descriptor 0 hangs up when the supervisor is gone (``RoleProcess``), 1 and 2 take log lines; the sockets follow in the order of their names.

@@ -8,7 +8,7 @@ package struct RoleContext: Sendable {
     package let worker: Int
     /// How many workers the role has: what is limited for all of them is shared out.
     package let workers: Int
-    /// Listening sockets, in the order they were given; the name is a ``Boundary``'s or the line of `control/smtplisten`.
+    /// Listening sockets, in the order they were given; the name is a ``Boundary``'s, or as ``name(_:_:)`` makes it.
     package let sockets: [(name: String, descriptor: Int32)]
     package let accounts: Accounts
 
@@ -18,6 +18,17 @@ package struct RoleContext: Sendable {
         self.workers = workers
         self.sockets = sockets
         self.accounts = accounts
+    }
+
+    /// The name of a door's socket: `smtp=127.0.0.1:25`.
+    package static func name(_ door: Door, _ line: String) -> String { "\(door.rawValue)=\(line)" }
+
+    /// The sockets of doors.
+    package var doors: [(door: Door, descriptor: Int32)] {
+        sockets.compactMap { name, descriptor in
+            guard let end = name.firstIndex(of: "="), let door = Door(rawValue: String(name[..<end])) else { return nil }
+            return (door, descriptor)
+        }
     }
 
     /// The listening socket of that name; the role owns it now.

@@ -1,4 +1,3 @@
-private import Boundaries
 private import ControlFiles
 private import Glibc
 private import NIOCore
@@ -29,28 +28,21 @@ package enum SMTPDRole {
         if !configuration.value.policy.rcpthosts.isThere {
             log("smtpd: warning: \(control.file("rcpthosts")) is missing: mail for every domain in the world is accepted, from everybody")
         }
-        let names = Set(Boundary.allCases.map(\.rawValue))
-        let sockets = context.sockets.filter { !names.contains($0.name) }
-        guard !sockets.isEmpty else {
-            log("smtpd: fatal: no socket to listen on; write addresses like 127.0.0.1:2525 into \(control.file("smtplisten"))")
-            return 1
-        }
-        return serve(sockets, configuration, workers: context.workers, signals)
+        return serve(context.doors, configuration, workers: context.workers, signals)
     }
 
     private static func serve(
-        _ sockets: [(name: String, descriptor: Int32)], _ configuration: sending Watched<Configuration>, workers: Int, _ signals: sigset_t
+        _ doors: [(door: Door, descriptor: Int32)], _ configuration: sending Watched<Configuration>, workers: Int, _ signals: sigset_t
     ) -> Int32 {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let descriptors = sockets.map(\.descriptor)
         let configuration = NIOLoopBoundBox<Watched<Configuration>>.makeBoxSendingValue(configuration, eventLoop: loop)
         let running = NIOLoopBoundBox<Server?>.makeBoxSendingValue(nil, eventLoop: loop)
         do {
             try loop.flatSubmit {
                 let server = Server(on: loop, configuration.value, workers: workers)
                 running.value = server
-                return .andAllSucceed(descriptors.map(server.listen), on: loop)
+                return .andAllSucceed(doors.map { server.listen($0.descriptor) }, on: loop)
             }.wait()
         } catch {
             log("smtpd: fatal: cannot listen: \(error)")

@@ -2,7 +2,7 @@ private import Bytes
 package import ControlFiles
 private import Glibc
 
-/// One line of `control/smtplisten`: `127.0.0.1:2525`, `[::1]:2525` or `unix:/path`. Port 0 takes any free one.
+/// One line of a door's file, as `control/smtplisten`: `127.0.0.1:2525`, `[::1]:2525` or `unix:/path`. Port 0 takes any free one.
 package enum ListenAddress: Equatable, Sendable {
     case ip4(address: [UInt8], port: UInt16)
     case ip6(address: [UInt8], port: UInt16)
@@ -41,12 +41,12 @@ package enum ListenAddress: Equatable, Sendable {
     }
 
     /// - Returns: each address with the line it came from; nil without the file.
-    package static func read(_ control: ControlDirectory) throws -> [(name: String, address: ListenAddress)]? {
-        guard let bytes = try control.bytes("smtplisten") else { return nil }
+    package static func read(_ control: ControlDirectory, _ file: String) throws -> [(name: String, address: ListenAddress)]? {
+        guard let bytes = try control.bytes(file) else { return nil }
         return try ControlDirectory.entries(bytes).map { number, text in
             guard let address = ListenAddress(text) else {
                 throw ControlFileError(
-                    file: control.file("smtplisten"), line: number, problem: "write ADDRESS:PORT, [IPV6ADDRESS]:PORT or unix:/PATH")
+                    file: control.file(file), line: number, problem: "write ADDRESS:PORT, [IPV6ADDRESS]:PORT or unix:/PATH")
             }
             return (text.text, address)
         }

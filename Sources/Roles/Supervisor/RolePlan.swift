@@ -1,4 +1,5 @@
 package import Boundaries
+package import RoleContext
 
 /// One kind of process that the supervisor keeps: a row of the design's table of processes.
 package struct RolePlan: Sendable {
@@ -19,25 +20,30 @@ package struct RolePlan: Sendable {
         case lspawn
     }
 
-    /// Whether the role gets the sockets of `control/smtplisten`.
-    package var takesMail: Bool { stopsIn == .intake }
+    /// The doors whose sockets it accepts on; a role with doors has as many workers as there are for intake, and none while no door is open.
+    package let doors: [Door]
 
     package static let all: [RolePlan] = [
         RolePlan("queue", as: "qmailq", answers: [.inject, .deliverLocal, .deliverRemote, .admin], stopsIn: .deliveries),
         RolePlan("route", as: "qmailp", answers: [.route, .identity], stopsIn: .answers),
         RolePlan("dns", as: "qmailn", answers: [.dns], stopsIn: .answers),
-        RolePlan("lspawn", as: nil, asks: [.deliverLocal, .identity], program: .lspawn, stopsIn: .answers),
+        RolePlan("lspawn", as: nil, asks: [.deliverLocal, .identity, .opening], program: .lspawn, stopsIn: .answers),
         RolePlan("remote", as: "qmailr", asks: [.deliverRemote, .dns], stopsIn: .answers),
-        RolePlan("smtpd", as: "qmaild", asks: [.inject, .route, .dns], stopsIn: .intake),
+        RolePlan("keys", as: "qmailk", answers: [.keys], stopsIn: .answers),
+        RolePlan("auth", as: "qmaila", answers: [.auth, .mailbox, .opening, .authAdmin], stopsIn: .answers),
+        RolePlan("smtpd", as: "qmaild", asks: [.inject, .route, .dns, .auth, .keys], doors: Door.allCases.filter(\.takesMail), stopsIn: .intake),
+        RolePlan("access", as: "qmaill", asks: [.auth, .mailbox, .keys], doors: Door.allCases.filter { !$0.takesMail }, stopsIn: .intake),
     ]
 
     private init(
-        _ name: String, as account: String?, answers: [Boundary] = [], asks: [Boundary] = [], program: Program = .martletd, stopsIn: StopStage
+        _ name: String, as account: String?, answers: [Boundary] = [], asks: [Boundary] = [], doors: [Door] = [], program: Program = .martletd,
+        stopsIn: StopStage
     ) {
         self.name = name
         self.account = account
         self.answers = answers
         self.asks = asks
+        self.doors = doors
         self.program = program
         self.stopsIn = stopsIn
     }
@@ -66,8 +72,9 @@ extension Boundary {
     package var access: Access {
         switch self {
         case .inject: .everybody
-        case .deliverLocal, .identity: .rootOnly
-        case .deliverRemote, .route, .dns, .admin: .group("martlet-\(rawValue)")
+        case .deliverLocal, .identity, .opening: .rootOnly
+        case .authAdmin: .group("martlet-admin")
+        case .deliverRemote, .route, .dns, .admin, .keys, .auth, .mailbox: .group("martlet-\(rawValue)")
         }
     }
 

@@ -34,12 +34,12 @@ package enum Supervisor {
         let accounts = try findAccounts()
         let home = try Home(path, accounts)
         if logsToFile { try openLog() }
-        let mail = try MailSockets(isPrivileged: accounts.isPrivileged)
+        let doors = try DoorSockets(isPrivileged: accounts.isPrivileged)
         let boundaries = try BoundarySockets(accounts)
-        let workshop = try Workshop(home, accounts, boundaries, mail)
+        let workshop = try Workshop(home, accounts, boundaries, doors)
         let household = try orMend("see that reason") { () throws(SystemError) in try Household(workshop.charges()) }
         try household.start()
-        log("martletd: ready: " + (mail.sockets.isEmpty ? "no smtp: control/smtplisten is empty" : "smtp on \(mail.shown)"))
+        log("martletd: ready: " + (doors.sockets.isEmpty ? "no door is open: control/smtplisten is empty" : doors.shown))
         return withExtendedLifetime(home) { household.run() }
     }
 

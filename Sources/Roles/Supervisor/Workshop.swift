@@ -9,33 +9,38 @@ struct Workshop {
     private let home: Home
     private let accounts: Accounts
     private let boundaries: BoundarySockets
-    private let mail: MailSockets
+    private let doors: DoorSockets
     private let programs: String
     private let hangUp: Int32
     private let descriptorLimit: UInt64
-    private let smtpWorkers: Int
+    private let intakeWorkers: Int
 
     /// `control/smtpworkers` beyond this is taken for it.
     static let maxWorkers: UInt64 = 256
 
-    init(_ home: Home, _ accounts: Accounts, _ boundaries: BoundarySockets, _ mail: MailSockets) throws(StartFailure) {
+    init(_ home: Home, _ accounts: Accounts, _ boundaries: BoundarySockets, _ doors: DoorSockets) throws(StartFailure) {
         self.home = home
         self.accounts = accounts
         self.boundaries = boundaries
-        self.mail = mail
+        self.doors = doors
         programs = try Self.programDirectory()
         hangUp = try Self.lifeline()
         descriptorLimit = Self.raisedDescriptorLimit()
         let wanted = try orMend("mend control/smtpworkers") { () throws(SystemError) in try ControlDirectory().integer("smtpworkers") }
         // Half the cores: the queue's writer, delivery and the kernel need the rest.
-        smtpWorkers = max(1, wanted.map { Int(min($0, Self.maxWorkers)) } ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
+        intakeWorkers = max(1, wanted.map { Int(min($0, Self.maxWorkers)) } ?? sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2)
     }
 
     func charges() -> [Charge] {
         RolePlan.all.flatMap { plan -> [Charge] in
-            let count = plan.takesMail ? (mail.sockets.isEmpty ? 0 : smtpWorkers) : 1
-            return (0..<count).map { Charge(plan, worker: $0, launch(plan, worker: $0)) }
+            (0..<workers(plan)).map { Charge(plan, worker: $0, launch(plan, worker: $0)) }
         }
+    }
+
+    /// A role whose doors are all closed has nothing to do.
+    private func workers(_ plan: RolePlan) -> Int {
+        guard !plan.doors.isEmpty else { return 1 }
+        return doors.sockets.contains { plan.doors.contains($0.door) } ? intakeWorkers : 0
     }
 
     private func launch(_ plan: RolePlan, worker: Int) -> Launch {
@@ -44,7 +49,7 @@ struct Workshop {
             identity: identity(plan), descriptorLimit: descriptorLimit)
         let sockets = self.sockets(plan)
         let context = RoleContext(
-            role: plan.name, worker: worker, workers: plan.takesMail ? smtpWorkers : 1, sockets: sockets, accounts: accounts)
+            role: plan.name, worker: worker, workers: max(1, workers(plan)), sockets: sockets, accounts: accounts)
         launch.environment = Launch.environment(changing: ["QMAILHOME": home.path, RoleContext.accountsVariable: context.accountsText])
         switch plan.program {
         case .martletd:
@@ -61,7 +66,7 @@ struct Workshop {
 
     private func sockets(_ plan: RolePlan) -> [(name: String, descriptor: Int32)] {
         let own = plan.answers.compactMap { boundary in boundaries.descriptor(boundary).map { (name: boundary.rawValue, descriptor: $0) } }
-        return own + (plan.takesMail ? mail.sockets.map { (name: $0.name, descriptor: $0.descriptor) } : [])
+        return own + doors.sockets.filter { plan.doors.contains($0.door) }.map { (RoleContext.name($0.door, $0.name), $0.descriptor) }
     }
 
     /// The role's account with no groups but its own and those of the boundaries where it asks.

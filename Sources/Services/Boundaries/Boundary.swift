@@ -15,14 +15,19 @@ package enum Boundary: String, CaseIterable, Sendable {
     case route
     case dns
     case admin
+    case keys
+    case auth
+    case mailbox
+    case opening
+    case authAdmin = "auth-admin"
 
     package var path: String { "run/\(rawValue)/socket" }
 
     /// Packets where descriptors travel or one small C program is a side, a stream elsewhere.
     package var isPackets: Bool {
         switch self {
-        case .deliverLocal, .deliverRemote, .identity: true
-        case .inject, .route, .dns, .admin: false
+        case .deliverLocal, .deliverRemote, .identity, .mailbox, .opening: true
+        case .inject, .route, .dns, .admin, .keys, .auth, .authAdmin: false
         }
     }
 

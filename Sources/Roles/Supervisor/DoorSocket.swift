@@ -1,11 +1,13 @@
 private import Boundaries
 private import Glibc
 package import Posix
+package import RoleContext
 
-/// A listening socket for mail, bound by the supervisor and shared by all smtpd workers: it outlives each of them, so a client that connects
+/// A listening socket for clients, bound by the supervisor and shared by all workers of its role: it outlives each of them, so a client that connects
 /// while one is being restarted waits instead of being refused.
-package struct MailSocket: Sendable {
-    /// The line of `control/smtplisten`.
+package struct DoorSocket: Sendable {
+    package let door: Door
+    /// The line of the door's file.
     package let name: String
     package let descriptor: Int32
     /// As ``name``, with the port that the kernel chose when the line says 0.
@@ -14,9 +16,10 @@ package struct MailSocket: Sendable {
     /// Connections that may wait to be accepted; the kernel cuts it to its own limit.
     private static let backlog: Int32 = 4096
 
-    package init(_ name: String, _ address: ListenAddress) throws(SystemError) {
+    package init(_ door: Door, _ name: String, _ address: ListenAddress) throws(SystemError) {
         let socket = try Self.bound(name, address)
         try check("listen", name) { listen(socket.raw, Self.backlog) }
+        self.door = door
         self.name = name
         shown = Self.shown(name, address, socket.raw)
         descriptor = socket.release()

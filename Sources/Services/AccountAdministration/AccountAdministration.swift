@@ -1,0 +1,2 @@
+// AccountAdministration
+internal import GRDB

@@ -1,0 +1,2 @@
+// ServerTLS
+internal import NIOSSL
