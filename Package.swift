@@ -97,7 +97,7 @@ let package = Package(
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
-        module("Services", "ServerTLS", ["Boundaries", "Bytes", "FrameChannels", "Frames", "Posix", nio("NIOCore"), nioTLS]),
+        module("Services", "ServerTLS", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Posix", "Reception", nio("NIOCore"), nio("NIOTLS"), nioTLS]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", database]),
         module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Posix", "SASL", crypto("Crypto")]),
