@@ -97,6 +97,7 @@ let package = Package(
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
+        module("Services", "Logins", ["Addresses", "Boundaries", "ControlFiles", "FrameChannels", "Frames", "Posix", nio("NIOCore")]),
         module("Services", "ServerTLS", ["Boundaries", "Bytes", "FrameChannels", "Frames", "Posix", nio("NIOCore"), nioTLS]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", database]),
@@ -111,7 +112,7 @@ let package = Package(
         module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "Reception", "RoleContext", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "KeysRole", ["Boundaries", "Bytes", "Frames", "Posix", "RoleContext", crypto("Crypto"), crypto("CryptoExtras"), certificates]),
         module("Roles", "AuthRole", ["Addresses", "Authentication", "Boundaries", "Bytes", "Checkpassword", "ControlFiles", "Frames", "Posix", "RoleContext", "SASL"]),
-        module("Roles", "AccessRole", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
+        module("Roles", "AccessRole", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
         module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SMTPClient", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
