@@ -98,6 +98,7 @@ let package = Package(
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
         module("Services", "ServerTLS", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Posix", "Reception", nio("NIOCore"), nio("NIOTLS"), nioTLS]),
+        module("Services", "Logins", ["Addresses", "Boundaries", "ControlFiles", "FrameChannels", "Frames", "Posix", nio("NIOCore")]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", database]),
         module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Posix", "SASL", crypto("Crypto")]),
@@ -111,7 +112,7 @@ let package = Package(
         module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "Reception", "RoleContext", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "KeysRole", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RoleContext", crypto("Crypto"), crypto("CryptoExtras"), certificates]),
         module("Roles", "AuthRole", ["Addresses", "Authentication", "Boundaries", "Bytes", "Checkpassword", "ControlFiles", "Frames", "Posix", "RoleContext", "SASL"]),
-        module("Roles", "AccessRole", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
+        module("Roles", "AccessRole", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
         module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SMTPClient", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
