@@ -79,7 +79,7 @@ let package = Package(
         module("Protocols", "QMTP", ["Addresses", "Bytes", "Netstrings", "Reception", "WireContent"]),
         module("Protocols", "QMQP", ["Addresses", "Bytes", "Netstrings", "Reception"]),
         module("Protocols", "POP3", ["Bytes", "Checkpassword", "WireContent"]),
-        module("Protocols", "SASL", ["Bytes"]),
+        module("Protocols", "SASL", ["Bytes", crypto("Crypto")]),
         module("Protocols", "Schedule", ["Addresses"]),
         module("Protocols", "JournalFormat", ["Addresses", "Bytes"]),
 
@@ -90,7 +90,7 @@ let package = Package(
         module("Services", "QueueAdministration", ["Boundaries", "Frames", "Posix"]),
         module("Services", "SMTPReception", ["Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "Reception", "SMTPServer"]),
         module("Services", "Resolver", ["Addresses", "Bytes", "ControlFiles", "CUnbound", "Frames", "Posix"]),
-        module("Services", "Routing", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
+        module("Services", "Routing", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
         module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "MailboxStorage", "Posix"]),
         module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
@@ -99,7 +99,7 @@ let package = Package(
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
         module("Services", "ServerTLS", ["Boundaries", "Bytes", "FrameChannels", "Frames", "Posix", nio("NIOCore"), nioTLS]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
-        module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", database]),
+        module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", "SASL", database]),
         module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Posix", "SASL", crypto("Crypto")]),
         module("Services", "QmailImport", ["Addresses", "Bytes", "CDB", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "QmailQueueFormat", "QueueStore", "RemoteDelivery", "Routing", "Storage"]),
 
@@ -117,7 +117,7 @@ let package = Package(
 
         // Commands.
         module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
-        module("Commands", "MartletCommands", ["AccountAdministration", "Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "MartletCommands", ["AccountAdministration", "Accounts", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("martlet", ["MartletCommands"], links: wholeFoundation),
         program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
