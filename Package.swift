@@ -90,7 +90,7 @@ let package = Package(
         module("Services", "QueueAdministration", ["Boundaries", "Frames", "Posix"]),
         module("Services", "SMTPReception", ["Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "Reception", "SMTPServer"]),
         module("Services", "Resolver", ["Addresses", "Bytes", "ControlFiles", "CUnbound", "Frames", "Posix"]),
-        module("Services", "Routing", ["Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
+        module("Services", "Routing", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
         module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "MailboxStorage", "Posix"]),
         module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
@@ -118,7 +118,7 @@ let package = Package(
 
         // Commands.
         module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
-        module("Commands", "MartletCommands", ["AccountAdministration", "Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "MartletCommands", ["AccountAdministration", "Accounts", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("martlet", ["MartletCommands"], links: wholeFoundation),
         program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
