@@ -1,7 +1,7 @@
 // Every applet. Each family has its table beside its programs: an applet is added there, with its manual. Synopses are in the words of qmail's
 // usage lines.
 extension Applet {
-    package static let all: [Applet] = injection + queueTools + users + control + delivery + mailboxes + wire + start
+    package static let all: [Applet] = injection + queueTools + users + control + delivery + mailboxes + logins + wire + start
 
     static let doneOrTemporary = [commonExitCodes[0], commonExitCodes[2]]
     static let commonExitCodes = [
