@@ -80,7 +80,7 @@ let package = Package(
         module("Protocols", "QMTP", ["Addresses", "Bytes", "Netstrings", "Reception", "WireContent"]),
         module("Protocols", "QMQP", ["Addresses", "Bytes", "Netstrings", "Reception"]),
         module("Protocols", "POP3", ["Bytes", "Checkpassword", "WireContent"]),
-        module("Protocols", "SASL", ["Bytes"]),
+        module("Protocols", "SASL", ["Bytes", crypto("Crypto")]),
         module("Protocols", "Schedule", ["Addresses"]),
         module("Protocols", "JournalFormat", ["Addresses", "Bytes"]),
 
@@ -102,7 +102,7 @@ let package = Package(
         module("Services", "ServerTLS", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Posix", "Reception", nio("NIOCore"), nio("NIOTLS"), nioTLS]),
         module("Services", "Logins", ["Addresses", "Boundaries", "ControlFiles", "FrameChannels", "Frames", "Posix", nio("NIOCore")]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
-        module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", database]),
+        module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", "SASL", database]),
         module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Posix", "SASL", crypto("Crypto")]),
         module("Services", "QmailImport", ["Addresses", "Bytes", "CDB", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "QmailQueueFormat", "QueueStore", "RemoteDelivery", "Routing", "Storage"]),
 
@@ -135,6 +135,8 @@ let package = Package(
         tests("SMTPClientTests", ["Addresses", "Bytes", "SMTPClient", "WireContent"]),
         tests("QMTPTests", ["Addresses", "Bytes", "Netstrings", "QMQP", "QMTP", "Reception"]),
         tests("POP3Tests", ["Bytes", "Checkpassword", "POP3"]),
+        tests("SASLTests", ["Bytes", "SASL"]),
+        tests("AuthenticationTests", ["Accounts", "Addresses", "Authentication", "Bytes", "CDB", "Posix", "SASL", "TemporaryFolder"]),
         tests("ResolverTests", ["Addresses", "Bytes", "Frames", "Resolver"]),
         tests("RemoteDeliveryTests", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "RemoteDelivery", "SMTPClient", "TemporaryFolder"]),
         tests("ScheduleTests", ["Addresses", "Schedule"]),
