@@ -75,7 +75,7 @@ let package = Package(
         // Protocols: pure machines and wire formats.
         module("Protocols", "Frames", ["Bytes", "Addresses"]),
         module("Protocols", "Reception", ["Addresses", "Bytes", "Dates"]),
-        module("Protocols", "SMTPServer", ["Addresses", "Bytes", "Reception", "WireContent"]),
+        module("Protocols", "SMTPServer", ["Addresses", "Bytes", "MessageHeader", "Reception", "WireContent"]),
         module("Protocols", "SMTPClient", ["Addresses", "Bytes", "WireContent"]),
         module("Protocols", "QMTP", ["Addresses", "Bytes", "Netstrings", "Reception", "WireContent"]),
         module("Protocols", "QMQP", ["Addresses", "Bytes", "Netstrings", "Reception"]),
@@ -111,7 +111,7 @@ let package = Package(
         module("Roles", "QueueRole", ["Addresses", "Boundaries", "Bounces", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Journal", "JournalFormat", "Posix", "QueueStore", "RoleContext", "Routing", "Schedule", "Storage"]),
         module("Roles", "RouteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
         module("Roles", "DNSRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "Resolver", "RoleContext"]),
-        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "ProxyProtocol", "QMQP", "QMTP", "Reception", "RoleContext", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
+        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Logins", "MessageHeader", "Posix", "ProxyProtocol", "QMQP", "QMTP", "Reception", "RoleContext", "SASL", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "KeysRole", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RoleContext", crypto("Crypto"), crypto("CryptoExtras"), certificates]),
         module("Roles", "AuthRole", ["Addresses", "Authentication", "Boundaries", "Bytes", "Checkpassword", "ControlFiles", "Frames", "Posix", "RoleContext", "SASL"]),
         module("Roles", "AccessRole", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),

@@ -4,7 +4,7 @@ private import Bytes
 struct Command {
     /// All are of four letters. Verbs of extensions that come later (STARTTLS, AUTH) are added here and to the session's `switch`.
     enum Verb {
-        case helo, ehlo, lhlo, mail, rcpt, data, bdat, rset, noop, vrfy, help, quit
+        case helo, ehlo, lhlo, auth, mail, rcpt, data, bdat, rset, noop, vrfy, help, quit
     }
 
     /// Nil for what is no verb of ours.
@@ -36,6 +36,7 @@ struct Command {
         case 0x6C68_6C6F: .lhlo
         case 0x6D61_696C: .mail
         case 0x7263_7074: .rcpt
+        case 0x6175_7468: .auth
         case 0x6461_7461: .data
         case 0x6264_6174: .bdat
         case 0x7273_6574: .rset

@@ -22,6 +22,7 @@ struct PackageSession<Server: PackageServer>: ClientSession {
     init(_ server: Server) { self.server = server }
 
     var wantsInput: Bool { server.wantsInput }
+    var isEncrypted: Bool { false }
 
     var progress: Deadlines.Progress {
         let phase: Session.Phase =
@@ -39,8 +40,6 @@ struct PackageSession<Server: PackageServer>: ClientSession {
     mutating func bytesReceived(_ bytes: UnsafeRawBufferPointer, _ moment: Session.Moment) -> [Session.Action] {
         actions(for: server.bytesReceived(Array(bytes), time: moment.time), moment)
     }
-
-    mutating func routeAnswered(_: Session.RecipientVerdict, _: Session.Moment) -> [Session.Action] { [] }
 
     mutating func queueAnswered(_ answer: Session.QueueAnswer, _ moment: Session.Moment) -> [Session.Action] {
         // Neither a yes nor a no would be true.

@@ -4,6 +4,7 @@ private import ClientConnections
 private import ConnectionRules
 internal import ControlFiles
 private import Glibc
+internal import Logins
 internal import NIOCore
 private import NIOPosix
 private import Posix
@@ -19,6 +20,9 @@ final class Server {
     private let workers: Int
     let queue: QueueClient
     let route: RouteClient
+    let auth: AuthClient
+    /// Connections that began here, for names that no other has.
+    private(set) var accepted: UInt64 = 0
     private let descriptors: Int
     private var listeners: [any NIOCore.Channel] = []
     private var gates: [AcceptGate] = []
@@ -45,6 +49,7 @@ final class Server {
         self.workers = max(1, workers)
         queue = QueueClient(on: loop)
         route = RouteClient(on: loop)
+        auth = AuthClient(on: loop)
         descriptors = descriptorLimit()
         queue.onWritable = { [unowned self] in
             for connection in connections.values { connection.resumeReading() }
@@ -114,7 +119,8 @@ final class Server {
         let isCrowded = address.map { perNetwork[$0.network, default: 0] >= configuration.concurrencyPerAddress } ?? false
         guard connections.count < limit, !isCrowded else { return try refuse(channel, door, .tooManyConnections) }
         let localHost = configuration.me ?? (server ?? IPAddress(channel.localAddress)).map { Array($0.description.utf8) } ?? Array("unknown".utf8)
-        let connection = connection(at: door, Client(address, assignments, localHost: localHost), configuration) { [unowned self] connection in
+        accepted &+= 1
+        let connection = connection(at: door, Client(address, assignments, localHost: localHost), address, configuration) { [unowned self] connection in
             ended(connection, address)
         }
         connections[ObjectIdentifier(connection)] = connection
@@ -160,6 +166,7 @@ final class Server {
         return promise.futureResult.map {
             this.value.queue.stop()
             this.value.route.stop()
+            this.value.auth.stop()
         }
     }
 }

@@ -21,6 +21,8 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
     private var deadlines: Deadlines
     private let queue: QueueClient
     private let route: RouteClient
+    /// Where clients can log in.
+    private let login: ClientLogin?
     private let onEnd: (any Connection) -> Void
     private var context: ChannelHandlerContext?
     private var submission: Submission?
@@ -36,13 +38,14 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
     private static var closeTime: Double { 10 }
 
     init(
-        _ session: consuming Machine, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient,
+        _ session: consuming Machine, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, _ login: ClientLogin? = nil,
         onEnd: @escaping (any Connection) -> Void
     ) {
         self.session = session
         deadlines = Deadlines(limits, now: Self.now)
         self.queue = queue
         self.route = route
+        self.login = login
         self.onEnd = onEnd
     }
 
@@ -157,10 +160,31 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
             case .content(let bytes): append(bytes)
             case .commit(let envelope): commit(envelope)
             case .abort: abort()
+            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .noteSent, .noteLimit: perform(login: action)
             case .close: close()
             }
         }
         return verdict
+    }
+
+    private func perform(login action: Session.Action) {
+        switch action {
+        case .beginLogin(let mechanism, let initial):
+            login?.begin(mechanism, initial, isEncrypted: session.isEncrypted) { [weak self] answer in
+                guard let self else { return }
+                finish(session.loginAnswered(answer, moment))
+            }
+        case .askPermission(let sender):
+            login?.askPermission(sender) { [weak self] permission in
+                guard let self else { return }
+                finish(session.permissionAnswered(permission, moment))
+            }
+        case .continueLogin(let response): login?.respond(response)
+        case .cancelLogin: login?.cancel()
+        case .noteSent(let recipients, let qp): login?.noteSent(recipients: recipients, qp: qp)
+        case .noteLimit: login?.noteLimit()
+        default: break
+        }
     }
 
     private func append(_ bytes: [UInt8]) {

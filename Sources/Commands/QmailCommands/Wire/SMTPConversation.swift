@@ -54,6 +54,8 @@ struct SMTPConversation: ~Copyable {
             case .commit(let envelope): waiting += commit(envelope)
             case .abort: abort()
             case .close: isClosed = true
+            // There are no logins here.
+            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .noteSent, .noteLimit: break
             // Nobody is asked: the policy of this program has recipients unchecked.
             case .askRoute: waiting += session.routeAnswered(.unknown, moment)
             }
