@@ -41,6 +41,6 @@ extension Session {
         case foreignSender
         case limitReached
         /// Nobody can say.
-        case unknown
+        case unavailable
     }
 }

@@ -6,7 +6,7 @@ package import Reception
 /// The server side of one SMTP session as a value: bytes and answers in, actions out. It does no I/O, never throws, and its clock comes from outside.
 ///
 /// Commands are taken in order; while route or queue owe an answer, what the client has sent on (RFC 2920) waits in ``held``.
-/// STARTTLS will be a further state and verb: whatever is held when TLS begins must be refused, not kept.
+/// Whatever came behind STARTTLS is refused with the connection: nothing that was said in clear counts as said inside TLS (RFC 3207 §4.2).
 ///
 /// It must not know sockets, files or DNS: whether a recipient exists and what the queue says are inputs. What holds: a message is committed only
 /// as a whole and acknowledged only after the queue's answer; only CRLF.CRLF or the last chunk ends it; nothing that a client sends stops the
@@ -25,6 +25,8 @@ package struct Session: ~Copyable {
         case commit(Envelope)
         /// It is not to be kept.
         case abort
+        /// From here on the connection is encrypted; answered by ``tlsBegan(_:)``.
+        case startTLS
         /// Let auth decide who this is; answered by ``loginAnswered(_:_:)``.
         case beginLogin(mechanism: String, initial: [UInt8]?)
         /// What the client says to a challenge; answered likewise.
@@ -46,9 +48,12 @@ package struct Session: ~Copyable {
         package var time: UInt64
         /// Whether a message could be handed to the queue now.
         package var queueIsReachable: Bool
-        package init(time: UInt64, queueIsReachable: Bool = true) {
+        /// Whether TLS could begin now.
+        package var tlsIsReady: Bool
+        package init(time: UInt64, queueIsReachable: Bool = true, tlsIsReady: Bool = false) {
             self.time = time
             self.queueIsReachable = queueIsReachable
+            self.tlsIsReady = tlsIsReady
         }
     }
 
@@ -73,7 +78,7 @@ package struct Session: ~Copyable {
     package enum Phase: Sendable {
         case command
         case message
-        /// Route or queue owe an answer.
+        /// Route or queue owe an answer, or a TLS handshake is under way.
         case waiting
         case closed
     }
@@ -99,6 +104,9 @@ package struct Session: ~Copyable {
         case responseDue
         /// An empty line of the client is due, then this account has logged in.
         case confirmationDue([UInt8])
+        /// STARTTLS was the last that came in clear.
+        case startingTLS
+        case handshaking(greets: Bool)
         case closed
     }
 
@@ -106,12 +114,14 @@ package struct Session: ~Copyable {
     let service: Service
     let limits: Limits
     let policy: Policy
-    let client: Client
+    private(set) var client: Client
+    /// STARTTLS was offered, and may still be asked for when TLS is not ready any more.
+    var hasOfferedTLS = false
     let logins: LoginOffer
     /// Of messages of those who have logged in.
     let completion: HeaderCompletion?
     /// Who has logged in.
-    package internal(set) var account: [UInt8]?
+    var account: [UInt8]?
     var failedLogins = 0
 
     var state = State.idle
@@ -155,7 +165,7 @@ package struct Session: ~Copyable {
         switch state {
         case .idle, .mail, .chunked, .responseDue, .confirmationDue: .command
         case .data, .chunk, .refusedChunk: .message
-        case .checking, .awaitingQueue, .permitting, .loggingIn: .waiting
+        case .checking, .awaitingQueue, .permitting, .loggingIn, .startingTLS, .handshaking: .waiting
         case .closed: .closed
         }
     }
@@ -163,7 +173,7 @@ package struct Session: ~Copyable {
     /// From MAIL until the reply to the message.
     package var isInTransaction: Bool {
         switch state {
-        case .idle, .loggingIn, .responseDue, .confirmationDue, .closed: false
+        case .idle, .loggingIn, .responseDue, .confirmationDue, .startingTLS, .handshaking, .closed: false
         case .refusedChunk(_, _, .idle): false
         default: true
         }
@@ -178,6 +188,23 @@ package struct Session: ~Copyable {
     package mutating func opened() -> [Action] {
         reply(Reply(220, nil, lines: [policy.greeting + Array(" \(service.greetingWord)".utf8)]))
         return takeActions()
+    }
+
+    /// The client has connected where TLS comes first (RFC 8314 §3).
+    package mutating func openedForTLS() -> [Action] {
+        state = .handshaking(greets: true)
+        actions.append(.startTLS)
+        return takeActions()
+    }
+
+    /// Answers ``Action/startTLS``. The client begins anew: nothing is left of what it said before (RFC 3207 §4.2).
+    package mutating func tlsBegan(_ details: TLSDetails) -> [Action] {
+        guard case .handshaking(let greets) = state else { return [] }
+        state = .idle
+        client.tls = details
+        helo = []
+        account = nil
+        return greets ? opened() : takeActions()
     }
 
     package mutating func bytesReceived(_ bytes: UnsafeRawBufferPointer, _ moment: Moment) -> [Action] {
@@ -230,7 +257,7 @@ package struct Session: ~Copyable {
             begin(transaction)
         case .foreignSender: refuse(.foreignSender)
         case .limitReached: refuseForLimit()
-        case .unknown: refuse(.permissionUnknown)
+        case .unavailable: refuse(.permissionUnknown)
         }
         processHeld(moment)
         return takeActions()
@@ -259,7 +286,8 @@ package struct Session: ~Copyable {
         case .chunk(var transfer, let remaining, let isLast):
             transfer.refused(answer)
             state = .chunk(transfer, remaining: remaining, isLast: isLast)
-        case .idle, .mail, .checking, .refusedChunk, .permitting, .loggingIn, .responseDue, .confirmationDue, .closed: break
+        case .idle, .mail, .checking, .refusedChunk, .permitting, .loggingIn, .responseDue, .confirmationDue, .startingTLS, .handshaking, .closed:
+            break
         }
         return takeActions()
     }
@@ -293,7 +321,7 @@ package struct Session: ~Copyable {
 
     mutating func transactionBegan() { transactions &+= 1 }
 
-    package var isEncrypted: Bool { false }
+    package var isEncrypted: Bool { client.tls != nil }
 
     // MARK: Input
 
@@ -315,6 +343,8 @@ package struct Session: ~Copyable {
             case .idle where isShuttingDown: close(with: .shuttingDown)
             case .checking, .awaitingQueue, .permitting: return position
             case .loggingIn: close(with: .inputBeforeLogin)
+            case .startingTLS: close(with: .inputBeforeTLS)
+            case .handshaking: drop()
             case .data(let transfer): position += receive(data: rest, transfer)
             case .chunk(let transfer, let remaining, let isLast): position += receive(chunk: rest, transfer, remaining, isLast)
             case .refusedChunk(let remaining, let reply, let after): position += skip(chunk: rest, remaining, reply, after)
@@ -386,6 +416,7 @@ package struct Session: ~Copyable {
 
     mutating func close(with last: Reply) {
         if case .closed = state { return }
+        if case .handshaking = state { return drop() }
         reply(last)
         abandonMessage()
         state = .closed
@@ -402,6 +433,11 @@ package struct Session: ~Copyable {
 
     private mutating func takeActions() -> [Action] {
         if isShuttingDown, !isInTransaction { close(with: .shuttingDown) }
+        if case .startingTLS = state {
+            reply(.readyForTLS)
+            state = .handshaking(greets: false)
+            actions.append(.startTLS)
+        }
         defer {
             output = []
             actions = []

@@ -22,7 +22,9 @@ extension Session {
             close(with: Reply(221, "2.0.0", lines: [policy.greeting]))
         case .helo where service != .lmtp: hello(command.argument, Reply(250, nil, lines: [policy.greeting]))
         case .ehlo where service != .lmtp, .lhlo where service == .lmtp:
+            hasOfferedTLS = moment.tlsIsReady && client.tls == nil
             hello(command.argument, Reply(250, nil, lines: [policy.greeting] + extensionLines))
+        case .starttls where moment.tlsIsReady || hasOfferedTLS || client.tls != nil: startTLS(command.argument, moment)
         case .auth where !logins.mechanisms.isEmpty: authenticate(command.argument)
         case .rset:
             abandonMessage()
@@ -31,7 +33,7 @@ extension Session {
         case .noop: junk(.ok)
         case .vrfy: junk(.willTry)
         case .help: junk(Reply(214, "2.0.0", profile.helpText))
-        case .bdat, .helo, .ehlo, .lhlo, .auth, nil:
+        case .bdat, .helo, .ehlo, .lhlo, .auth, .starttls, nil:
             if profile.isStrict, command.isHTTP { close(with: .notSMTP) } else { refuse(.unimplemented) }
         }
     }
@@ -42,7 +44,17 @@ extension Session {
         profile.extensions.map { offered in
             // RFC 1870 §4: 0 means that there is no fixed limit.
             Array((offered == .size ? "SIZE \(databytes)" : offered.rawValue).utf8)
-        } + (mayLogIn && account == nil ? [Array("AUTH \(logins.mechanisms.joined(separator: " "))".utf8)] : [])
+        } + (hasOfferedTLS ? [Array("STARTTLS".utf8)] : [])
+            + (mayLogIn && account == nil ? [Array("AUTH \(logins.mechanisms.joined(separator: " "))".utf8)] : [])
+    }
+
+    /// RFC 3207 §4. What was behind it is refused before anything is answered.
+    mutating func startTLS(_ argument: ArraySlice<UInt8>, _ moment: Moment) {
+        if client.tls != nil { return refuse(.tlsAlready) }
+        guard argument.isEmpty else { return refuse(.badArgument) }
+        guard moment.tlsIsReady else { return refuse(.tlsUnavailable) }
+        abandonMessage()
+        state = .startingTLS
     }
 
     mutating func hello(_ name: ArraySlice<UInt8>, _ answer: Reply) {

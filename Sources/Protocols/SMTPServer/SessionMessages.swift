@@ -159,7 +159,7 @@ extension Session {
             state = before
             abandonMessage()
         case .loggingIn, .responseDue: actions.append(.cancelLogin)
-        case .idle, .mail, .checking, .refusedChunk, .awaitingQueue, .confirmationDue, .closed: break
+        case .idle, .mail, .checking, .refusedChunk, .awaitingQueue, .confirmationDue, .startingTLS, .handshaking, .closed: break
         }
     }
 }

@@ -61,7 +61,7 @@ final class ClientLogin {
     }
 
     private func judge(_ permission: AuthClient.Permission?, _ sender: Address) -> Session.Permission {
-        guard let permission else { return .unknown }
+        guard let permission else { return .unavailable }
         switch permission.verdict {
         case .granted: return .granted(recipients: Int(permission.recipients))
         case .limitReached: return .limitReached

@@ -22,7 +22,6 @@ struct PackageSession<Server: PackageServer>: ClientSession {
     init(_ server: Server) { self.server = server }
 
     var wantsInput: Bool { server.wantsInput }
-    var isEncrypted: Bool { false }
 
     var progress: Deadlines.Progress {
         let phase: Session.Phase =

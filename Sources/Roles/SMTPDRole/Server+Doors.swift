@@ -14,21 +14,23 @@ extension Server {
     func connection(
         at door: Door, _ client: Client, _ address: IPAddress?, _ configuration: Configuration, onEnd: @escaping (any Connection) -> Void
     ) -> any Connection {
+        let encryption = Encryption(tls: tls, service: door.rawValue, isFirst: door.isEncrypted)
         switch door {
         case .qmtp:
             let session = QMTPSession(client, configuration.policy.rcpthosts, databytes: configuration.policy.databytes)
             return SessionHandler(PackageSession(session), configuration.deadlines, queue, route, onEnd: onEnd)
         case .qmqp: return SessionHandler(PackageSession(QMQPSession(client)), configuration.deadlines, queue, route, onEnd: onEnd)
-        case .submission, .submissions: return submission(client, address, configuration, onEnd)
+        case .submission, .submissions: return submission(client, address, configuration, encryption, onEnd)
         // Role access has those that read mail.
         case .smtp, .smtps, .lmtp, .pop3, .pop3s:
             let session = Session(.modern, configuration.limits, configuration.policy, client, service: door == .lmtp ? .lmtp : .smtp)
-            return SessionHandler(session, configuration.deadlines, queue, route, onEnd: onEnd)
+            return SessionHandler(session, configuration.deadlines, queue, route, encryption, onEnd: onEnd)
         }
     }
 
     private func submission(
-        _ client: Client, _ address: IPAddress?, _ configuration: Configuration, _ onEnd: @escaping (any Connection) -> Void
+        _ client: Client, _ address: IPAddress?, _ configuration: Configuration, _ encryption: Encryption,
+        _ onEnd: @escaping (any Connection) -> Void
     ) -> any Connection {
         var completion = configuration.completion
         completion.uniqueName = "\(getpid()).\(accepted)"
@@ -36,7 +38,7 @@ extension Server {
         let session = Session(
             .modern, configuration.limits, configuration.policy, client, service: .submission, logins: logins, completion: completion)
         let login = ClientLogin(auth, configuration.senderLogins, from: address)
-        return SessionHandler(session, configuration.deadlines, queue, route, login, onEnd: onEnd)
+        return SessionHandler(session, configuration.deadlines, queue, route, encryption, login, onEnd: onEnd)
     }
 }
 

@@ -12,6 +12,7 @@ private import ProxyProtocol
 private import Reception
 internal import RoleContext
 internal import SMTPServer
+internal import ServerTLS
 
 /// All connections of one worker: it accepts, counts, watches the time and shuts down. Lives on its loop.
 final class Server {
@@ -21,6 +22,7 @@ final class Server {
     let queue: QueueClient
     let route: RouteClient
     let auth: AuthClient
+    let tls: ServerTLS
     /// Connections that began here, for names that no other has.
     private(set) var accepted: UInt64 = 0
     private let descriptors: Int
@@ -50,6 +52,7 @@ final class Server {
         queue = QueueClient(on: loop)
         route = RouteClient(on: loop)
         auth = AuthClient(on: loop)
+        tls = ServerTLS(on: loop, role: "smtpd")
         descriptors = descriptorLimit()
         queue.onWritable = { [unowned self] in
             for connection in connections.values { connection.resumeReading() }
@@ -167,6 +170,7 @@ final class Server {
             this.value.queue.stop()
             this.value.route.stop()
             this.value.auth.stop()
+            this.value.tls.stop()
         }
     }
 }
@@ -195,7 +199,7 @@ private final class AcceptGate: ChannelOutboundHandler {
     }
 }
 
-/// Says one reply, where the protocol has any for this, and closes.
+/// Says one reply, or nothing where the client waits for TLS or could not read it, and closes.
 private final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

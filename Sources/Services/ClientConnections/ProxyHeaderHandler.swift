@@ -62,11 +62,12 @@ package final class ProxyHeaderHandler: ChannelDuplexHandler, RemovableChannelHa
         do { try events?.header(context.channel, header) } catch { return context.close(promise: nil) }
         end()
         context.fireChannelActive()
-        if received.count > length {
-            context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: received[length...])))
-            context.fireChannelReadComplete()
-        }
-        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        let pipeline = context.pipeline
+        pipeline.syncOperations.removeHandler(context: context, promise: nil)
+        guard received.count > length else { return }
+        // From the front: what has begun to encrypt the connection stands there now.
+        pipeline.syncOperations.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: received[length...])))
+        pipeline.syncOperations.fireChannelReadComplete()
     }
 
     private func fail(_ failure: Failure, _ context: ChannelHandlerContext) {
