@@ -103,7 +103,7 @@ let package = Package(
         module("Services", "Logins", ["Addresses", "Boundaries", "ControlFiles", "FrameChannels", "Frames", "Posix", nio("NIOCore")]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", "SASL", database]),
-        module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Posix", "SASL", crypto("Crypto")]),
+        module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix", "Routing", "SASL"]),
         module("Services", "QmailImport", ["Addresses", "Bytes", "CDB", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "QmailQueueFormat", "QueueStore", "RemoteDelivery", "Routing", "Storage"]),
 
         // Roles.
