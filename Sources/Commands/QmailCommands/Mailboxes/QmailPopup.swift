@@ -24,7 +24,7 @@ struct QmailPopup {
             return ended
         }
         let timestamp = "<\(getpid()).\(unixTime())@".utf8 + call.arguments[0] + [ASCII.greater]
-        var popup = QmailPopup(session: AuthorizationSession(timestamp: timestamp), program: Array(call.arguments.dropFirst()))
+        var popup = QmailPopup(session: AuthorizationSession(classic: timestamp), program: Array(call.arguments.dropFirst()))
         try? popup.serve()
         return ended
     }
@@ -36,10 +36,9 @@ struct QmailPopup {
 
     private mutating func serve() throws(TimedStream.Failure) {
         try perform(session.opened())
-        while !isClosed {
-            let bytes = try stream.read()
-            guard !bytes.isEmpty else { return }
+        try stream.forEachPiece { (bytes) throws(TimedStream.Failure) in
             try perform(session.bytesReceived(bytes))
+            return !isClosed
         }
     }
 
@@ -49,8 +48,9 @@ struct QmailPopup {
             switch action {
             case .send(let bytes): try stream.write(bytes)
             case .check(let credentials): waiting += session.checked(ask(credentials))
-            // Never offered here.
-            case .startTLS, .close: isClosed = true
+            case .close: isClosed = true
+            // Never asked for in the classic profile without TLS.
+            case .startTLS, .begin, .respond, .cancel, .open: isClosed = true
             }
         }
     }
