@@ -69,6 +69,7 @@ let package = Package(
         module("Formats", "QmailQueueFormat", ["Bytes"]),
         module("Formats", "WireContent", ["Bytes"]),
         module("Formats", "Netstrings", ["Bytes"]),
+        module("Formats", "ProxyProtocol", ["Addresses", "Bytes"]),
         module("Formats", "Checkpassword", ["Bytes"]),
 
         // Protocols: pure machines and wire formats.
@@ -86,6 +87,7 @@ let package = Package(
         // Services.
         module("Services", "Boundaries", ["Posix", "CPosix", "Frames"]),
         module("Services", "FrameChannels", ["Bytes", "Frames", nio("NIOCore"), nio("NIOPosix")]),
+        module("Services", "ClientConnections", ["Addresses", "ProxyProtocol", nio("NIOCore")]),
         module("Services", "Injection", ["Addresses", "Boundaries", "Bytes", "CPosix", "Frames", "Posix"]),
         module("Services", "QueueAdministration", ["Boundaries", "Frames", "Posix"]),
         module("Services", "SMTPReception", ["Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "Reception", "SMTPServer"]),
@@ -109,7 +111,7 @@ let package = Package(
         module("Roles", "QueueRole", ["Addresses", "Boundaries", "Bounces", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Journal", "JournalFormat", "Posix", "QueueStore", "RoleContext", "Routing", "Schedule", "Storage"]),
         module("Roles", "RouteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
         module("Roles", "DNSRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "Resolver", "RoleContext"]),
-        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "Reception", "RoleContext", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
+        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "ProxyProtocol", "QMQP", "QMTP", "Reception", "RoleContext", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "KeysRole", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RoleContext", crypto("Crypto"), crypto("CryptoExtras"), certificates]),
         module("Roles", "AuthRole", ["Addresses", "Authentication", "Boundaries", "Bytes", "Checkpassword", "ControlFiles", "Frames", "Posix", "RoleContext", "SASL"]),
         module("Roles", "AccessRole", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
@@ -126,7 +128,7 @@ let package = Package(
         // Tests.
         .target(name: "TemporaryFolder", dependencies: ["Posix"], path: "Tests/TemporaryFolder", swiftSettings: strict),
         tests("GroundTests", ["Bytes", "CDB", "ControlFiles", "Posix", "TemporaryFolder"]),
-        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader", "QmailQueueFormat"]),
+        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader", "ProxyProtocol", "QmailQueueFormat"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
         tests("SMTPServerTests", ["Addresses", "Bytes", "MessageHeader", "Reception", "Routing", "SMTPClient", "SMTPServer", "WireContent"]),
         tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),

@@ -6,7 +6,7 @@ import SMTPServer
 /// A session with a queue and a route of its own, which answer at once: what is said goes in, what came of it can be looked at.
 final class Dialog {
     struct Message: Equatable {
-        var envelope: Envelope
+        var envelope = Envelope(sender: .null, recipients: [])
         var content: [UInt8]
     }
 
@@ -26,8 +26,11 @@ final class Dialog {
     static let policy = Policy(
         greeting: Array("mx.example".utf8), rcpthosts: Rcpthosts(["ok.example", ".wild.example"].map { Array($0.utf8) }), checksRecipients: true)
 
-    init(_ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), greets: Bool = false) {
-        session = Session(profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client)
+    init(
+        _ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), service: Service = .smtp,
+        greets: Bool = false
+    ) {
+        session = Session(profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client, service: service)
         let actions = session.opened()
         if greets { perform(actions) }
     }
@@ -77,12 +80,13 @@ final class Dialog {
             case .askRoute(let recipient):
                 asked.append(recipient)
                 if let verdict = verdict(recipient) { answer(verdict) }
-            case .begin(let envelope):
+            case .begin:
                 begun += 1
                 precondition(current == nil, "a message began within another")
-                current = Message(envelope: envelope, content: [])
+                current = Message(content: [])
             case .content(let bytes): current?.content += bytes
-            case .commit:
+            case .commit(let envelope):
+                current?.envelope = envelope
                 if let current { messages.append(current) }
                 current = nil
                 if let queueAnswer { answer(queueAnswer) }

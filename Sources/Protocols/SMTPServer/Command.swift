@@ -4,7 +4,7 @@ private import Bytes
 struct Command {
     /// All are of four letters. Verbs of extensions that come later (STARTTLS, AUTH) are added here and to the session's `switch`.
     enum Verb {
-        case helo, ehlo, mail, rcpt, data, bdat, rset, noop, vrfy, help, quit
+        case helo, ehlo, lhlo, mail, rcpt, data, bdat, rset, noop, vrfy, help, quit
     }
 
     /// Nil for what is no verb of ours.
@@ -33,6 +33,7 @@ struct Command {
         switch letters {
         case 0x6865_6C6F: .helo
         case 0x6568_6C6F: .ehlo
+        case 0x6C68_6C6F: .lhlo
         case 0x6D61_696C: .mail
         case 0x7263_7074: .rcpt
         case 0x6461_7461: .data

@@ -74,7 +74,7 @@ extension Reply {
     static let timeout = Reply(451, "4.4.2", "timeout (#4.4.2)")
     static let tooManyErrors = Reply(421, "4.7.0", "sorry, too many errors (#4.7.0)")
     static let tooMuchJunk = Reply(421, "4.7.0", "sorry, too many commands without mail (#4.7.0)")
-    static let shuttingDown = Reply(421, "4.3.2", "shutting down (#4.3.2)")
+    package static let shuttingDown = Reply(421, "4.3.2", "shutting down (#4.3.2)")
     static let notSMTP = Reply(421, "4.7.0", "sorry, i speak SMTP only (#4.7.0)")
     /// Beyond `control/concurrencyincoming` or `concurrencyperip`.
     package static let tooManyConnections = Reply(421, "4.7.0", "sorry, too many connections (#4.7.0)")

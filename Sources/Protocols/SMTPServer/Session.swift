@@ -16,12 +16,12 @@ package struct Session: ~Copyable {
         case send([UInt8])
         /// Ask who this is; answered by ``routeAnswered(_:_:)``.
         case askRoute(Address)
-        /// A message begins, to this sender and these recipients.
-        case begin(Envelope)
+        /// A message begins.
+        case begin
         /// More of it, with LF line ends.
         case content([UInt8])
         /// All of it was said; answered by ``queueAnswered(_:_:)``.
-        case commit
+        case commit(Envelope)
         /// It is not to be kept.
         case abort
         /// Close the connection once everything is sent. Nothing more comes.
@@ -78,11 +78,12 @@ package struct Session: ~Copyable {
         case chunk(Transfer, remaining: UInt64, isLast: Bool)
         /// Bytes of a chunk nobody wants, then the reply that says why (RFC 3030 §2: they come whatever was answered before).
         indirect case refusedChunk(remaining: UInt64, Reply, after: State)
-        case awaitingQueue
+        case awaitingQueue(Transaction)
         case closed
     }
 
     let profile: Profile
+    let service: Service
     let limits: Limits
     let policy: Policy
     let client: Client
@@ -107,11 +108,16 @@ package struct Session: ~Copyable {
     /// Commands handled so far: deadlines start again with each, not with each byte.
     package private(set) var commands: UInt64 = 0
 
-    package init(_ profile: Profile, _ limits: Limits, _ policy: Policy, _ client: Client) {
+    package init(_ profile: Profile, _ limits: Limits, _ policy: Policy, _ client: Client, service: Service = .smtp) {
         self.profile = profile
+        self.service = service
         self.limits = limits
         self.policy = policy
         self.client = client
+    }
+
+    package var progress: Deadlines.Progress {
+        .init(phase: phase, commands: commands, isInTransaction: isInTransaction, transactions: transactions)
     }
 
     package var phase: Phase {
@@ -139,7 +145,7 @@ package struct Session: ~Copyable {
 
     /// The client has connected.
     package mutating func opened() -> [Action] {
-        reply(Reply(220, nil, lines: [policy.greeting + Array(" ESMTP".utf8)]))
+        reply(Reply(220, nil, lines: [policy.greeting + Array(" \(service.greetingWord)".utf8)]))
         return takeActions()
     }
 
@@ -172,15 +178,13 @@ package struct Session: ~Copyable {
         switch state {
         // Neither a yes nor a no would be true: the client sees a lost connection and tries again, at worst the message comes twice.
         case .awaitingQueue where answer == .lost: drop()
-        case .awaitingQueue:
+        case .awaitingQueue(let transaction):
             state = .idle
-            switch answer {
-            case .accepted(let time, let qp):
+            if case .accepted = answer {
                 errors = 0
                 junk = 0
-                reply(Reply(250, "2.0.0", "ok \(time) qp \(qp)"))
-            case .refused, .full, .lost: reply(Session.reply(to: answer))
             }
+            reply(Session.reply(to: answer), for: transaction)
             processHeld(moment)
         case .data(var transfer):
             transfer.refused(answer)
@@ -287,6 +291,11 @@ package struct Session: ~Copyable {
         reply.encode(into: &output, for: profile)
     }
 
+    /// What became of a message: LMTP says it once for each recipient that was taken (RFC 2033 §4.2).
+    mutating func reply(_ outcome: Reply, for transaction: Transaction) {
+        for _ in 0..<(service == .lmtp ? transaction.recipients.count : 1) { reply(outcome) }
+    }
+
     /// A reply to a command that does no work; too many of them end the session.
     mutating func junk(_ answer: Reply) {
         junk += 1
@@ -294,9 +303,11 @@ package struct Session: ~Copyable {
     }
 
     /// A refusal; too many permanent ones end the session.
-    mutating func refuse(_ refusal: Reply) {
+    /// - Parameter transaction: what was refused is its message.
+    mutating func refuse(_ refusal: Reply, for transaction: Transaction? = nil) {
         if refusal.isPermanentFailure { errors += 1 }
-        if errors > limits.errors { close(with: .tooManyErrors) } else { reply(refusal) }
+        if errors > limits.errors { return close(with: .tooManyErrors) }
+        if let transaction { reply(refusal, for: transaction) } else { reply(refusal) }
     }
 
     mutating func close(with last: Reply) {
@@ -326,7 +337,7 @@ package struct Session: ~Copyable {
 
     static func reply(to answer: QueueAnswer) -> Reply {
         switch answer {
-        case .accepted: .ok
+        case .accepted(let time, let qp): Reply(250, "2.0.0", "ok \(time) qp \(qp)")
         case .lost: reply(to: .refused(isPermanent: false, text: "qq temporary problem (#4.3.0)"))
         case .refused(let isPermanent, let text): refusal(isPermanent, text)
         case .full(let text): Reply(452, "4.3.1", text)

@@ -15,8 +15,9 @@ extension Session {
         case .quit:
             hasQuit = true
             close(with: Reply(221, "2.0.0", lines: [policy.greeting]))
-        case .helo: hello(command.argument, Reply(250, nil, lines: [policy.greeting]))
-        case .ehlo: hello(command.argument, Reply(250, nil, lines: [policy.greeting] + extensionLines))
+        case .helo where service != .lmtp: hello(command.argument, Reply(250, nil, lines: [policy.greeting]))
+        case .ehlo where service != .lmtp, .lhlo where service == .lmtp:
+            hello(command.argument, Reply(250, nil, lines: [policy.greeting] + extensionLines))
         case .rset:
             abandonMessage()
             state = .idle
@@ -24,7 +25,7 @@ extension Session {
         case .noop: junk(.ok)
         case .vrfy: junk(.willTry)
         case .help: junk(Reply(214, "2.0.0", profile.helpText))
-        case .bdat, nil:
+        case .bdat, .helo, .ehlo, .lhlo, nil:
             if profile.isStrict, command.isHTTP { close(with: .notSMTP) } else { refuse(.unimplemented) }
         }
     }

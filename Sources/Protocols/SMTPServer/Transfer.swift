@@ -2,6 +2,7 @@ internal import WireContent
 
 /// A message that is coming in, by DATA or in chunks: what was decoded and measured so far, and what is wrong with it.
 struct Transfer {
+    let transaction: Transaction
     private var decoder: ContentDecoder
     private var meter = ContentMeter()
     private var discarded = 0
@@ -10,7 +11,10 @@ struct Transfer {
     /// Whether the queue still gets the content. A message that failed is read to its true end, but for nobody.
     private(set) var isForwarded = true
 
-    init(hasDots: Bool) { decoder = ContentDecoder(hasDots: hasDots) }
+    init(_ transaction: Transaction, hasDots: Bool) {
+        self.transaction = transaction
+        decoder = ContentDecoder(hasDots: hasDots)
+    }
 
     var isAtEnd: Bool { decoder.isAtEnd }
     var hasBareLF: Bool { decoder.strays.contains(.bareLF) }

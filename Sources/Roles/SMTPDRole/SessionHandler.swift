@@ -4,7 +4,7 @@ private import Posix
 internal import SMTPServer
 
 /// Between one client's channel and its session: bytes in, actions carried out.
-final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
+final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHandler, Connection, QueueClient.Submitter {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -12,17 +12,16 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     /// A message on its way to the queue. What is small stays here until its end, so that it travels whole.
     private struct Submission {
         let stream: QueueClient.Stream
-        let envelope: Envelope
         var content: [UInt8] = []
         var isBegun = false
         var isCommitted = false
     }
 
-    private var session: Session
+    private var session: Machine
     private var deadlines: Deadlines
     private let queue: QueueClient
     private let route: RouteClient
-    private let onEnd: (SessionHandler) -> Void
+    private let onEnd: (any Connection) -> Void
     private var context: ChannelHandlerContext?
     private var submission: Submission?
     private var readIsHeld = false
@@ -32,13 +31,13 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private var hasEnded = false
 
     /// Content of one message that may gather here.
-    private static let contentKept = 16 << 10
+    private static var contentKept: Int { 16 << 10 }
     /// Seconds that a client has for taking the last replies.
-    private static let closeTime = 10.0
+    private static var closeTime: Double { 10 }
 
     init(
-        _ session: consuming Session, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient,
-        onEnd: @escaping (SessionHandler) -> Void
+        _ session: consuming Machine, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient,
+        onEnd: @escaping (any Connection) -> Void
     ) {
         self.session = session
         deadlines = Deadlines(limits, now: Self.now)
@@ -137,7 +136,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private func finish(_ actions: [Session.Action], received: Int = 0) {
         var actions = actions
         while let verdict = perform(actions) { actions = session.routeAnswered(verdict, moment) }
-        deadlines.update(session, received: received, now: Self.now)
+        deadlines.update(session.progress, received: received, now: Self.now)
         closeIfInputEnded()
         resumeReading()
     }
@@ -154,9 +153,9 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
                     finish(session.routeAnswered(verdict, moment))
                 }
             // A reply in front of it may have found the client gone.
-            case .begin(let envelope): if !hasEnded { submission = Submission(stream: queue.begin(for: self), envelope: envelope) }
+            case .begin: if !hasEnded { submission = Submission(stream: queue.begin(for: self)) }
             case .content(let bytes): append(bytes)
-            case .commit: commit()
+            case .commit(let envelope): commit(envelope)
             case .abort: abort()
             case .close: close()
             }
@@ -171,16 +170,16 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
 
     private func sendContent() {
         guard let submission else { return }
-        if !submission.isBegun { queue.send(recipients: submission.envelope.recipients, submission.stream) }
         queue.send(content: submission.content, submission.stream)
         self.submission?.isBegun = true
         self.submission?.content = []
     }
 
-    private func commit() {
+    private func commit(_ envelope: Envelope) {
         sendContent()
         guard let submission else { return }
-        queue.commit(submission.stream, sender: submission.envelope.sender)
+        queue.send(recipients: envelope.recipients, submission.stream)
+        queue.commit(submission.stream, sender: envelope.sender)
         self.submission?.isCommitted = true
     }
 
@@ -192,7 +191,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
 
     /// A client may close its side once it has said all, QUIT included, and still wait for replies.
     private func closeIfInputEnded() {
-        guard inputEnded, session.phase != .waiting else { return }
+        guard inputEnded, session.progress.phase != .waiting else { return }
         close()
     }
 
