@@ -100,7 +100,7 @@ let package = Package(
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
         module("Services", "ServerTLS", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Posix", "Reception", nio("NIOCore"), nio("NIOTLS"), nioTLS]),
-        module("Services", "Logins", ["Addresses", "Boundaries", "ControlFiles", "FrameChannels", "Frames", "Posix", nio("NIOCore")]),
+        module("Services", "Logins", ["Addresses", "Boundaries", "ConnectionRules", "ControlFiles", "FrameChannels", "Frames", "Posix", "SASL", nio("NIOCore")]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", "SASL", database]),
         module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Posix", "SASL", crypto("Crypto")]),

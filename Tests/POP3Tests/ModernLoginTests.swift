@@ -18,7 +18,7 @@ private struct Dialog {
         _ mechanisms: [String] = ["SCRAM-SHA-256", "PLAIN", "LOGIN"], encrypted: Bool = true, insecure: Bool = false, tls: Bool = true,
         answers: [Answer] = []
     ) {
-        let offer = LoginOffer(mechanisms: mechanisms, needsTLS: !insecure, startsTLS: tls)
+        let offer = OfferedLogins(mechanisms: mechanisms, needsTLS: !insecure, startsTLS: tls)
         session = AuthorizationSession(offer, host: Array("pop.example".utf8), timestamp: Array(stamp.utf8), isEncrypted: encrypted)
         self.answers = answers
     }

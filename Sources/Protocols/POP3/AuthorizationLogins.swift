@@ -23,13 +23,13 @@ extension AuthorizationSession {
         guard mayLogIn() else { return }
         guard let user else { return say("-ERR USER first") }
         guard !argument.isEmpty else { return say("-ERR syntax error") }
-        check(LoginOffer.plain, user, Array(argument)) { [ASCII.nul] + $0 + [ASCII.nul] + $1 }
+        check(OfferedLogins.plain, user, Array(argument)) { [ASCII.nul] + $0 + [ASCII.nul] + $1 }
     }
 
     mutating func takeDigest(_ argument: ArraySlice<UInt8>) {
         guard mayLogIn() else { return }
         guard let space = argument.firstIndex(of: ASCII.space) else { return say("-ERR syntax error") }
-        check(LoginOffer.apop, Array(argument[..<space]), Array(argument[(space + 1)...])) { $0 + [ASCII.space] + $1 }
+        check(OfferedLogins.apop, Array(argument[..<space]), Array(argument[(space + 1)...])) { $0 + [ASCII.space] + $1 }
     }
 
     private mutating func check(_ mechanism: String, _ login: [UInt8], _ password: [UInt8], _ message: ([UInt8], [UInt8]) -> [UInt8]) {
@@ -59,7 +59,7 @@ extension AuthorizationSession {
 
     private mutating func begin(_ mechanism: String, _ initial: [UInt8]?) {
         user = nil
-        guard mechanism != LoginOffer.plain || offer.mechanisms.contains(mechanism) else { return refuse(.mechanism) }
+        guard mechanism != OfferedLogins.plain || offer.mechanisms.contains(mechanism) else { return refuse(.mechanism) }
         state = .asking
         replies.add(.begin(mechanism: mechanism, initial: initial))
     }

@@ -12,7 +12,7 @@ package struct AuthorizationSession {
         case send([UInt8])
         /// Is this login right? Answered by ``checked(_:)``. Nothing is read meanwhile. Classic profile only.
         case check(Credentials)
-        /// Begin a login: a SASL mechanism, or ``LoginOffer/apop`` with `login SP digest` over the timestamp; answered by ``answered(_:)``.
+        /// Begin a login: a SASL mechanism, or ``OfferedLogins/apop`` with `login SP digest` over the timestamp; answered by ``answered(_:)``.
         case begin(mechanism: String, initial: [UInt8]?)
         /// The client's answer to a challenge; answered by ``answered(_:)``.
         case respond([UInt8])
@@ -83,7 +83,7 @@ package struct AuthorizationSession {
     }
 
     let profile: Profile
-    let offer: LoginOffer
+    let offer: OfferedLogins
     let limits: Limits
     private let host: [UInt8]
     /// `<PID.TIME@HOST>`: what an APOP digest is made over (RFC 1939 §7). The greeting holds it in the classic profile, and where APOP is offered.
@@ -98,17 +98,17 @@ package struct AuthorizationSession {
 
     /// As qmail-popup: whoever runs it asks ``Action/check(_:)``. It has no STLS itself.
     package init(classic timestamp: [UInt8], offersTLS: Bool = false) {
-        self.init(.classic, LoginOffer(needsTLS: false, startsTLS: offersTLS), Limits(), host: [], timestamp: timestamp, isEncrypted: false)
+        self.init(.classic, OfferedLogins(needsTLS: false, startsTLS: offersTLS), Limits(), host: [], timestamp: timestamp, isEncrypted: false)
     }
 
     /// - Parameters:
     ///   - host: what the server calls itself.
     ///   - isEncrypted: TLS began with the connection.
-    package init(_ offer: LoginOffer, _ limits: Limits = Limits(), host: [UInt8], timestamp: [UInt8], isEncrypted: Bool) {
+    package init(_ offer: OfferedLogins, _ limits: Limits = Limits(), host: [UInt8], timestamp: [UInt8], isEncrypted: Bool) {
         self.init(.modern, offer, limits, host: host, timestamp: timestamp, isEncrypted: isEncrypted)
     }
 
-    private init(_ profile: Profile, _ offer: LoginOffer, _ limits: Limits, host: [UInt8], timestamp: [UInt8], isEncrypted: Bool) {
+    private init(_ profile: Profile, _ offer: OfferedLogins, _ limits: Limits, host: [UInt8], timestamp: [UInt8], isEncrypted: Bool) {
         self.profile = profile
         self.offer = offer
         self.limits = limits
@@ -126,7 +126,7 @@ package struct AuthorizationSession {
     package mutating func opened() -> [Action] {
         switch profile {
         case .classic: say("+OK \(timestamp.text)")
-        case .modern: say("+OK \(host.text) POP3" + (offer.mechanisms.contains(LoginOffer.apop) ? " \(timestamp.text)" : ""))
+        case .modern: say("+OK \(host.text) POP3" + (offer.mechanisms.contains(OfferedLogins.apop) ? " \(timestamp.text)" : ""))
         }
         return takeActions()
     }
@@ -222,7 +222,7 @@ package struct AuthorizationSession {
         case ("user", _): takeUser(command.argument)
         case ("pass", _): takePassword(command.argument)
         case ("apop", .classic): takeDigest(command.argument)
-        case ("apop", .modern) where offer.mechanisms.contains(LoginOffer.apop): takeDigest(command.argument)
+        case ("apop", .modern) where offer.mechanisms.contains(OfferedLogins.apop): takeDigest(command.argument)
         case ("stls", .classic) where offer.startsTLS && !isEncrypted, ("stls", .modern): startTLS()
         case ("noop", .classic): say("+OK ")
         case ("quit", _):

@@ -7,7 +7,7 @@ package enum Profile: Sendable {
 }
 
 /// How a client may log in.
-package struct LoginOffer: Equatable, Sendable {
+package struct OfferedLogins: Equatable, Sendable {
     /// In upper case, the best first: SASL mechanisms, and ``apop`` as if it were one. ``plain`` is USER and PASS too.
     package var mechanisms: [String]
     /// Without TLS nobody may try.
@@ -31,12 +31,12 @@ package struct LoginOffer: Equatable, Sendable {
 /// What CAPA lists (RFC 2449). IMPLEMENTATION is not told: it would serve only those who look for old versions.
 enum Capabilities {
     /// - Parameter logins: nil after the login, where they are of no use any more.
-    static func lines(_ logins: LoginOffer?, isEncrypted: Bool) -> [String] {
+    static func lines(_ logins: OfferedLogins?, isEncrypted: Bool) -> [String] {
         var lines = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "UTF8", "LANG"]
         guard let logins else { return lines }
         if logins.startsTLS, !isEncrypted { lines.append("STLS") }
         guard isEncrypted || !logins.needsTLS else { return lines }
-        if logins.mechanisms.contains(LoginOffer.plain) { lines.append("USER") }
+        if logins.mechanisms.contains(OfferedLogins.plain) { lines.append("USER") }
         if !logins.saslMechanisms.isEmpty { lines.append("SASL " + logins.saslMechanisms.joined(separator: " ")) }
         return lines
     }
