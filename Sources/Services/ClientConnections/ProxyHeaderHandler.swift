@@ -59,14 +59,16 @@ package final class ProxyHeaderHandler: ChannelDuplexHandler, RemovableChannelHa
     }
 
     private func pass(_ header: ProxyHeader, _ length: Int, _ context: ChannelHandlerContext) {
+        let pipeline = context.pipeline.syncOperations
         do { try events?.header(context.channel, header) } catch { return context.close(promise: nil) }
         end()
-        context.fireChannelActive()
-        if received.count > length {
-            context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: received[length...])))
-            context.fireChannelReadComplete()
-        }
-        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        let rest = received[length...]
+        pipeline.removeHandler(self, promise: nil)
+        // The connection begins anew for the whole pipeline: what was just added may stand in front of where this handler was, as TLS does.
+        pipeline.fireChannelActive()
+        guard !rest.isEmpty else { return }
+        pipeline.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: rest)))
+        pipeline.fireChannelReadComplete()
     }
 
     private func fail(_ failure: Failure, _ context: ChannelHandlerContext) {
