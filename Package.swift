@@ -87,7 +87,7 @@ let package = Package(
         // Services.
         module("Services", "Boundaries", ["Posix", "CPosix", "Frames"]),
         module("Services", "FrameChannels", ["Bytes", "Frames", nio("NIOCore"), nio("NIOPosix")]),
-        module("Services", "ClientConnections", ["Addresses", "ProxyProtocol", nio("NIOCore")]),
+        module("Services", "ClientConnections", ["Addresses", "ConnectionRules", "Posix", "ProxyProtocol", nio("NIOCore"), nio("NIOPosix")]),
         module("Services", "Injection", ["Addresses", "Boundaries", "Bytes", "CPosix", "Frames", "Posix"]),
         module("Services", "QueueAdministration", ["Boundaries", "Frames", "Posix"]),
         module("Services", "SMTPReception", ["Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "Reception", "SMTPServer"]),
@@ -100,7 +100,7 @@ let package = Package(
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
         module("Services", "ServerTLS", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Posix", "Reception", nio("NIOCore"), nio("NIOTLS"), nioTLS]),
-        module("Services", "Logins", ["Addresses", "Boundaries", "ControlFiles", "FrameChannels", "Frames", "Posix", nio("NIOCore")]),
+        module("Services", "Logins", ["Addresses", "Boundaries", "ConnectionRules", "ControlFiles", "FrameChannels", "Frames", "Posix", "SASL", nio("NIOCore")]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", "SASL", database]),
         module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix", "Routing", "SASL"]),
@@ -114,7 +114,7 @@ let package = Package(
         module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Logins", "MessageHeader", "Posix", "ProxyProtocol", "QMQP", "QMTP", "Reception", "RoleContext", "SASL", "SMTPReception", "SMTPServer", "ServerTLS", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "KeysRole", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RoleContext", crypto("Crypto"), crypto("CryptoExtras"), certificates]),
         module("Roles", "AuthRole", ["Addresses", "Authentication", "Boundaries", "Bytes", "Checkpassword", "ControlFiles", "Frames", "Posix", "RoleContext", "SASL"]),
-        module("Roles", "AccessRole", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
+        module("Roles", "AccessRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "CPosix", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
         module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SMTPClient", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
