@@ -83,6 +83,15 @@ private let newFields = """
         #expect(done.recipients == recipients)
     }
 
+    /// Fields are read one after the other in the same memory.
+    @Test func fieldsLeaveNothingToTheNext() throws {
+        let done = try complete("To: g: a@x.example\nCc: b c\nTo: \"d\nCc: e+, f\\@g@h.example\nTo: \n\n")
+        #expect(done.recipients == ["a@x.example", "c@dh.dd.example", "b@dh.dd.example", "f@g@h.example", "e+@dh.dd.example"])
+        #expect(
+            done.header == newFields + "To: g: a@x.example\nCc: b@dh.dd.example, c@dh.dd.example\nTo: \"d\n"
+                + "Cc: e+@dh.dd.example, f@g@h.example\nTo:\n")
+    }
+
     @Test func unreadableOriginatorsAreRefused() {
         #expect(throws: SubmissionError.field(Array("Reply-To: \"unclosed\n".utf8))) { try complete("Reply-To: \"unclosed\nTo: a\n\n") }
     }
