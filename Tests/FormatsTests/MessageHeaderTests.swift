@@ -233,7 +233,7 @@ private let newFields = """
     }
 
     @Test func followUpsGoToTheList() throws {
-        let lists = settings { $0.mailingLists = [Array("list@x.example".utf8)] }
+        let lists = settings { $0.mailingLists = MailingLists(["zoo@x.example", "List@x.example", "ann@x.example"].map { Array($0.utf8) }) }
         let done = try complete("To: LIST@x.example, joe@z.example\nCc: a, b@c\n\n", lists)
         #expect(done.header.contains("\nMail-Followup-To: a@dh.dd.example,\n  b@c.dd.example,\n  LIST@x.example,\n  joe@z.example\nTo: "))
         #expect(try !complete("To: nobody@x.example\n\n", lists).header.contains("Mail-Followup-To"))

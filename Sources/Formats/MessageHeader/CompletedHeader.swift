@@ -26,7 +26,7 @@ package struct CompletedHeader: Equatable, Sendable {
 private struct Completion {
     private let settings: SubmissionSettings
     private(set) var kept: [UInt8] = []
-    private var present: Set<HeaderField.Kind> = []
+    private var present = PresentFields()
     private var fromArguments: [[UInt8]] = []
     private var fromHeader: [[UInt8]] = []
     private var fromResent: [[UInt8]] = []
@@ -49,7 +49,7 @@ private struct Completion {
     }
 
     mutating func take(_ field: HeaderField) throws(SubmissionError) {
-        if field.kind != .other { present.insert(field.kind) }
+        present.insert(field.kind)
         switch field.kind {
         case .contentLength: return
         case .from where settings.style.contains(.deleteFrom), .messageID where settings.style.contains(.deleteMessageID): return
@@ -75,12 +75,10 @@ private struct Completion {
         if list.isComplete { list.list.print(as: field.name, into: &kept) } else { kept += field.bytes }
     }
 
-    private var isResent: Bool { present.contains(where: \.isResent) }
-
     // MARK: - Envelope
 
     var recipients: [[UInt8]] {
-        let header = isResent ? fromResent : fromHeader
+        let header = present.isResent ? fromResent : fromHeader
         return switch settings.recipientSource {
         case .arguments: fromArguments
         case .header: header
@@ -120,7 +118,7 @@ private struct Completion {
 
     // MARK: - New fields
 
-    var newFields: [UInt8] { isResent ? resentFields : plainFields }
+    var newFields: [UInt8] { present.isResent ? resentFields : plainFields }
 
     private var plainFields: [UInt8] {
         var result: [UInt8] = []
@@ -159,11 +157,24 @@ private struct Completion {
     /// Every address of To and Cc, when one of them is a mailing list the user reads (spec-qmail §11.3).
     private var mailFollowupTo: [UInt8] {
         guard !present.contains(.mailFollowupTo),
-            visible.contains(where: { $0.envelopeForms.contains { settings.mailingLists.contains($0.lowercasedASCII()) } })
+            visible.contains(where: { $0.envelopeForms.contains { settings.mailingLists.contains($0) } })
         else { return [] }
         let lines = visible.reversed().flatMap { list in
             Array(list.addresses).reversed().map { Address(list.list.envelopeForm($0))?.quoted ?? list.list.printed($0) }
         }
         return Array("Mail-Followup-To: ".utf8) + lines.joined(separator: Array(",\n  ".utf8)) + [ASCII.lf]
     }
+}
+
+/// Which kinds of fields a header has.
+private struct PresentFields {
+    private var bits: UInt32 = 0
+    private(set) var isResent = false
+
+    mutating func insert(_ kind: HeaderField.Kind) {
+        bits |= 1 << kind.rawValue
+        if kind.isResent { isResent = true }
+    }
+
+    func contains(_ kind: HeaderField.Kind) -> Bool { bits & 1 << kind.rawValue != 0 }
 }

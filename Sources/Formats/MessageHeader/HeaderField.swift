@@ -9,7 +9,7 @@ package struct HeaderField: Equatable, Sendable {
     package let kind: Kind
 
     /// What qmail-inject treats specially (spec-qmail §11.3).
-    package enum Kind: Equatable, Sendable {
+    package enum Kind: UInt8, Sendable {
         case to, cc, bcc, apparentlyTo, resentTo, resentCc, resentBcc
         case from, sender, replyTo, returnReceiptTo, errorsTo, resentFrom, resentSender, resentReplyTo
         case returnPath, contentLength, date, messageID, mailFollowupTo, resentDate, resentMessageID
