@@ -22,17 +22,23 @@ final class Dialog {
     var queueAnswer: Session.QueueAnswer? = .accepted(time: 1_700_000_000, qp: 42)
     var verdict: (Address) -> Session.RecipientVerdict? = { $0.localPart.elementsEqual("nobody".utf8) ? .nonexistent : .exists }
     var queueIsReachable = true
+    var tlsIsReady = false
+    /// Handshakes asked for; each stays open until ``encrypt()``.
+    private(set) var handshakes = 0
 
     static let policy = Policy(
         greeting: Array("mx.example".utf8), rcpthosts: Rcpthosts(["ok.example", ".wild.example"].map { Array($0.utf8) }), checksRecipients: true)
 
-    init(_ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), greets: Bool = false) {
+    init(
+        _ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), greets: Bool = false,
+        tlsFirst: Bool = false
+    ) {
         session = Session(profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client)
-        let actions = session.opened()
+        let actions = tlsFirst ? session.openedForTLS() : session.opened()
         if greets { perform(actions) }
     }
 
-    private var moment: Session.Moment { .init(time: 812_090_814, queueIsReachable: queueIsReachable) }
+    private var moment: Session.Moment { .init(time: 812_090_814, queueIsReachable: queueIsReachable, tlsIsReady: tlsIsReady) }
     var phase: Session.Phase { session.phase }
     var wantsInput: Bool { session.wantsInput }
     var isInTransaction: Bool { session.isInTransaction }
@@ -44,6 +50,9 @@ final class Dialog {
     func answer(_ answer: Session.QueueAnswer) { perform(session.queueAnswered(answer, moment)) }
     func timeOut() { perform(session.timedOut()) }
     func shutDown() { perform(session.shutdownBegan()) }
+    func encrypt() {
+        perform(session.tlsBegan(TLSDetails(version: Array("TLSv1.3".utf8), cipher: Array("TLS_AES_128_GCM_SHA256".utf8))))
+    }
     func hangUp() { perform(session.clientEnded()) }
 
     /// What was replied since the last call.
@@ -89,6 +98,7 @@ final class Dialog {
             case .abort:
                 aborted += 1
                 current = nil
+            case .startTLS: handshakes += 1
             case .close: isClosed = true
             }
         }

@@ -16,6 +16,7 @@ static char path_variable[8192];
 static char home_variable[4096];
 static char queue_variable[4096];
 static char *environment[4];
+static char *store_environment[5];
 static int null_descriptor;
 
 int prepare_environment(const char *qmail_home) {
@@ -27,6 +28,8 @@ int prepare_environment(const char *qmail_home) {
     if (n < 0 || (size_t)n >= sizeof home_variable) return -1;
     environment[0] = path_variable;
     environment[1] = home_variable;
+    store_environment[0] = path_variable;
+    store_environment[1] = home_variable;
     /* Callers of qmail-queue honour the administrator's replacement; forwards from .qmail are such callers. */
     const char *replacement = getenv("QMAILQUEUE");
     if (replacement) {
@@ -62,7 +65,10 @@ static int become(const struct identity *who) {
     return 0;
 }
 
-static _Noreturn void child(const char *program, const struct identity *who, int socket) {
+/* What is said of a child that cannot start: to whoever holds the other end of its socket, or, when that is not us, in the log. */
+struct start { const char *program; char *const *arguments, *const *environment; int reports; };
+
+static _Noreturn void child(const struct start *start, const struct identity *who, int socket) {
     enum step step = STEP_SETUP;
     /* The call itself: the C library keeps signals 32 and 33 to itself and would leave them ignored. */
     static const unsigned long nothing[4]; /* handler, flags, restorer, mask of the kernel's sigaction */
@@ -80,12 +86,15 @@ static _Noreturn void child(const char *program, const struct identity *who, int
     step = STEP_HOME;
     if (chdir(who->home) < 0) goto failed;
     step = STEP_EXEC;
-    char *arguments[] = {(char *)"martlet-local", NULL};
-    execve(program, arguments, environment);
+    execve(start->program, start->arguments, start->environment);
 failed:;
     unsigned char packet[6];
     struct writer w = {packet, 0, sizeof packet, 0};
     int code = errno;
+    if (!start->reports) {
+        say("%s for uid %u could not start: step %d: %s", start->arguments[0], (unsigned)who->uid, step, error_text(code));
+        _exit(127);
+    }
     write_byte(&w, START_FAILED);
     write_byte(&w, (unsigned char)step);
     write_number(&w, (uint32_t)code);
@@ -98,7 +107,8 @@ pid_t start_worker(const char *program, const struct identity *who, int *ours) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return -1;
     pid_t pid = fork();
-    if (pid == 0) child(program, who, pair[1]);
+    char *const arguments[] = {(char *)"martlet-local", NULL};
+    if (pid == 0) child(&(struct start){program, arguments, environment, 1}, who, pair[1]);
     int code = errno;
     close(pair[1]);
     if (pid < 0) {
@@ -107,5 +117,17 @@ pid_t start_worker(const char *program, const struct identity *who, int *ours) {
         return -1;
     }
     *ours = pair[0];
+    return pid;
+}
+
+pid_t start_store(const char *program, const struct identity *who, const struct store_order *order, int descriptor) {
+    static char user[MAX_ADDRESS + 8], home[MAX_HOME + 8];
+    snprintf(user, sizeof user, "USER=%s", order->user);
+    snprintf(home, sizeof home, "HOME=%s", who->home);
+    store_environment[2] = user;
+    store_environment[3] = home;
+    char *const arguments[] = {(char *)"martlet-store", (char *)(order->confined ? "confined" : "free"), (char *)order->service, order->mailbox, NULL};
+    pid_t pid = fork();
+    if (pid == 0) child(&(struct start){program, arguments, store_environment, 0}, who, descriptor);
     return pid;
 }

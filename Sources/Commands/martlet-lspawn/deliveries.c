@@ -148,9 +148,9 @@ static int ask(struct delivery *d) {
     return send_packet(route.socket, packet, w.length, -1);
 }
 
-/* Whether the uid is a role's, or the gid opens what only roles may enter: route must gain neither by naming them as a user's. */
+/* Whether the uid is a role's, or the gid opens what only roles may enter: route and auth must gain neither by naming them as a user's. */
 static int is_ours(uid_t uid, gid_t gid) {
-    static const char *const doors[] = {"run/deliver-remote", "run/route", "run/dns", "run/admin", "queue"};
+    static const char *const doors[] = {"run/deliver-remote", "run/route", "run/dns", "run/admin", "run/keys", "run/auth", "run/mailbox", "auth", "queue"};
     struct stat door;
     if (gid == 0) return 1;
     for (size_t i = 0; i < sizeof doors / sizeof *doors; i++)

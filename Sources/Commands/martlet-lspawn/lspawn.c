@@ -17,6 +17,9 @@
 
 struct connection queue = {"run/deliver-local/socket", -1, 0, 0, FIRST_BACKOFF_MS};
 struct connection route = {"run/identity/socket", -1, 0, 0, FIRST_BACKOFF_MS};
+struct connection opening = {"run/opening/socket", -1, 0, 0, FIRST_BACKOFF_MS};
+static struct connection *const connections[] = {&queue, &route, &opening};
+enum { CONNECTIONS = sizeof connections / sizeof *connections };
 const char *worker_program;
 uid_t minimum_uid = DEFAULT_MINUID;
 int stopping;
@@ -70,7 +73,7 @@ static void disconnect(struct connection *c) {
     c->socket = -1;
     c->retry_at = now + c->backoff;
     if (c == &queue) queue_lost();
-    else route_lost();
+    if (c == &route) route_lost();
 }
 
 static void announce(void) {
@@ -82,7 +85,7 @@ static void announce(void) {
 }
 
 static void reconnect(struct connection *c) {
-    if (c->socket >= 0 || now < c->retry_at || (stopping && c == &queue)) return;
+    if (c->socket >= 0 || now < c->retry_at || (stopping && c != &route)) return;
     c->socket = connect_packets(c->path);
     if (c->socket < 0) {
         c->retry_at = now + c->backoff;
@@ -108,6 +111,8 @@ static void read_connection(struct connection *c) {
         int good;
         if (c == &queue) {
             good = take_request(buffer, (size_t)n, descriptor);
+        } else if (c == &opening) {
+            good = take_order(buffer, (size_t)n, descriptor);
         } else {
             if (descriptor >= 0) close(descriptor);
             good = take_identity(buffer, (size_t)n);
@@ -148,7 +153,10 @@ static void take_signals(int signals) {
         default: stopping = 1;
         }
     }
-    for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;) reaped(pid);
+    for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;) {
+        reaped(pid);
+        reaped_store(pid);
+    }
 }
 
 static int prepare_signals(void) {
@@ -175,34 +183,38 @@ static void prepare_descriptors(void) {
     if (limit.rlim_max < spare + MAX_DELIVERIES) capacity = limit.rlim_max > 2 * spare ? (uint32_t)(limit.rlim_max - spare) : MAX_WORKERS;
 }
 
-static short wanted(const struct connection *c) { return (short)((stopping && c == &queue ? 0 : POLLIN) | (c->blocked ? POLLOUT : 0)); }
+/* While stopping, only what route still has to say is read. */
+static short wanted(const struct connection *c) { return (short)((stopping && c != &route ? 0 : POLLIN) | (c->blocked ? POLLOUT : 0)); }
 
 static int wait_time(int64_t next_tick) {
     int64_t until = next_tick;
-    if (queue.socket < 0 && !stopping && queue.retry_at < until) until = queue.retry_at;
-    if (route.socket < 0 && route.retry_at < until) until = route.retry_at;
+    for (int i = 0; i < CONNECTIONS; i++) {
+        struct connection *c = connections[i];
+        if (c->socket < 0 && (!stopping || c == &route) && c->retry_at < until) until = c->retry_at;
+    }
     return until > now ? (int)(until - now) : 0;
 }
 
 static void turn(int signals, int64_t next_tick) {
-    struct pollfd polled[3 + MAX_WORKERS] = {{signals, POLLIN, 0}, {queue.socket, wanted(&queue), 0}, {route.socket, wanted(&route), 0}};
+    struct pollfd polled[1 + CONNECTIONS + MAX_WORKERS] = {{signals, POLLIN, 0}};
+    struct pollfd *peers = polled + 1, *children = peers + CONNECTIONS;
+    for (int i = 0; i < CONNECTIONS; i++) peers[i] = (struct pollfd){connections[i]->socket, wanted(connections[i]), 0};
     for (int i = 0; i < MAX_WORKERS; i++)
-        polled[3 + i] = (struct pollfd){workers[i].socket, (short)(POLLIN | (workers[i].blocked ? POLLOUT : 0)), 0};
-    if (poll(polled, 3 + MAX_WORKERS, wait_time(next_tick)) < 0) return;
+        children[i] = (struct pollfd){workers[i].socket, (short)(POLLIN | (workers[i].blocked ? POLLOUT : 0)), 0};
+    if (poll(polled, 1 + CONNECTIONS + MAX_WORKERS, wait_time(next_tick)) < 0) return;
     now = milliseconds();
     if (polled[0].revents) take_signals(signals);
-    struct connection *connections[] = {&queue, &route};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < CONNECTIONS; i++) {
         struct connection *c = connections[i];
-        short seen = polled[1 + i].revents;
-        if (c->socket < 0 || c->socket != polled[1 + i].fd) continue;
+        short seen = peers[i].revents;
+        if (c->socket < 0 || c->socket != peers[i].fd) continue;
         if (seen & POLLOUT) c->blocked = 0;
         if (seen & POLLIN) read_connection(c);
         else if (seen & (POLLHUP | POLLERR)) disconnect(c);
     }
     for (int i = 0; i < MAX_WORKERS; i++) {
-        short seen = polled[3 + i].revents;
-        if (workers[i].socket < 0 || workers[i].socket != polled[3 + i].fd) continue;
+        short seen = children[i].revents;
+        if (workers[i].socket < 0 || workers[i].socket != children[i].fd) continue;
         if (seen & POLLOUT) workers[i].blocked = 0;
         if (seen & (POLLIN | POLLHUP | POLLERR)) read_worker(&workers[i]);
     }
@@ -213,8 +225,7 @@ static int serve(int signals) {
     int64_t next_tick = now + 1000, give_up = 0;
     for (;;) {
         now = milliseconds();
-        reconnect(&queue);
-        reconnect(&route);
+        for (int i = 0; i < CONNECTIONS; i++) reconnect(connections[i]);
         turn(signals, next_tick);
         if (stopping && !give_up) {
             give_up = now + STOP_MS;

@@ -7,7 +7,9 @@
  *                                      v
  *                                    worker   (socket on descriptor 0)
  *
- * One thread, one poll loop. The identity of a user comes from route alone; the queue only names an address. */
+ *   auth   -- run/opening -->  lspawn  -->  store worker, one for each order, the descriptor that came with it on 0
+ *
+ * One thread, one poll loop. The identity of a user comes from route or from auth alone; the queue only names an address. */
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,6 +19,8 @@ enum {
     MAX_WORKERS = 100,               /* processes; beyond, the longest idle one ends, or the delivery waits */
     MAX_PROBES = 32,                 /* questions of route under way; one more is answered "unknown" */
     MAX_PROBES_PER_WORKER = 2,       /* so that one user's workers, when they hang, leave room for others */
+    MAX_STORES = 1000,               /* store workers: mailboxes that are open */
+    MAX_STORES_PER_USER = 32,
     MAX_PER_WORKER = 64,             /* deliveries handed to one worker at a time: descriptors in flight are counted by the kernel */
     IDLE_MS = 10 * 1000,             /* then a worker is told to end */
     IDENTITY_MS = 60 * 1000,         /* from its arrival; then a delivery is deferred that route has not answered */
@@ -57,6 +61,10 @@ enum { START_FAILED = 255 };
 enum step { STEP_SETUP = 1, STEP_IDENTITY, STEP_HOME, STEP_EXEC };
 /* The child's pid, its socket in *ours (non-blocking, close-on-exec); -1 with errno. */
 pid_t start_worker(const char *program, const struct identity *, int *ours);
+/* A mailbox, relative to its user's home. A confined worker locks itself into that home. */
+struct store_order { const char *service; int confined; char *user, *mailbox; };
+/* As above, with the descriptor on 0, of which it must not know more; when it cannot start, only the log hears of it. */
+pid_t start_store(const char *program, const struct identity *, const struct store_order *, int descriptor);
 /* Once, before the first start: PATH with the qmail home's bin in front, and /dev/null. -1 when that does not fit or open. */
 int prepare_environment(const char *qmail_home);
 
@@ -72,7 +80,7 @@ struct worker {
 };
 extern struct worker workers[MAX_WORKERS];
 struct connection { const char *path; int socket, blocked; int64_t retry_at, backoff; };
-extern struct connection queue, route;
+extern struct connection queue, route, opening;
 extern const char *worker_program;
 extern uid_t minimum_uid;
 extern int stopping;
@@ -89,8 +97,12 @@ int take_verdict(struct worker *, const unsigned char *packet, size_t length);
 void worker_lost_probes(struct worker *);
 void route_lost_probes(void);
 
+/* stores.c: what auth has started. Nothing of it depends on the connection, or on us. */
+int take_order(const unsigned char *packet, size_t length, int descriptor);
+void reaped_store(pid_t pid);
+
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Each takes one packet; 0 means that no honest peer sends this. take_request owns the descriptor. */
+/* Each takes one packet; 0 means that no honest peer sends this. take_request and take_order own the descriptor. */
 int take_request(const unsigned char *packet, size_t length, int descriptor);
 int take_identity(const unsigned char *packet, size_t length);
 int take_answer(struct worker *, const unsigned char *packet, size_t length);

@@ -210,6 +210,8 @@ __attribute__((constructor)) static void keep_arguments(int count, char **values
 
 char *const *martlet_arguments(void) { return arguments; }
 
+int martlet_hide_memory(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
 int martlet_set_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 void martlet_name_process(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 void martlet_log(const void *bytes, size_t length) {

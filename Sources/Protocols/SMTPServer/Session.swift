@@ -5,7 +5,7 @@ package import Reception
 /// The server side of one SMTP session as a value: bytes and answers in, actions out. It does no I/O, never throws, and its clock comes from outside.
 ///
 /// Commands are taken in order; while route or queue owe an answer, what the client has sent on (RFC 2920) waits in ``held``.
-/// STARTTLS and AUTH will be further states and verbs: whatever is held when TLS begins must be refused, not kept.
+/// Whatever came behind STARTTLS is refused with the connection: nothing that was said in clear counts as said inside TLS (RFC 3207 §4.2).
 ///
 /// It must not know sockets, files or DNS: whether a recipient exists and what the queue says are inputs. What holds: a message is committed only
 /// as a whole and acknowledged only after the queue's answer; only CRLF.CRLF or the last chunk ends it; nothing that a client sends stops the
@@ -24,6 +24,8 @@ package struct Session: ~Copyable {
         case commit
         /// It is not to be kept.
         case abort
+        /// From here on the connection is encrypted; answered by ``tlsBegan(_:)``.
+        case startTLS
         /// Close the connection once everything is sent. Nothing more comes.
         case close
     }
@@ -34,9 +36,12 @@ package struct Session: ~Copyable {
         package var time: UInt64
         /// Whether a message could be handed to the queue now.
         package var queueIsReachable: Bool
-        package init(time: UInt64, queueIsReachable: Bool = true) {
+        /// Whether TLS could begin now.
+        package var tlsIsReady: Bool
+        package init(time: UInt64, queueIsReachable: Bool = true, tlsIsReady: Bool = false) {
             self.time = time
             self.queueIsReachable = queueIsReachable
+            self.tlsIsReady = tlsIsReady
         }
     }
 
@@ -61,7 +66,7 @@ package struct Session: ~Copyable {
     package enum Phase: Sendable {
         case command
         case message
-        /// Route or queue owe an answer.
+        /// Route or queue owe an answer, or a TLS handshake is under way.
         case waiting
         case closed
     }
@@ -79,13 +84,18 @@ package struct Session: ~Copyable {
         /// Bytes of a chunk nobody wants, then the reply that says why (RFC 3030 §2: they come whatever was answered before).
         indirect case refusedChunk(remaining: UInt64, Reply, after: State)
         case awaitingQueue
+        /// STARTTLS was the last that came in clear.
+        case startingTLS
+        case handshaking(greets: Bool)
         case closed
     }
 
     let profile: Profile
     let limits: Limits
     let policy: Policy
-    let client: Client
+    private(set) var client: Client
+    /// STARTTLS was offered, and may still be asked for when TLS is not ready any more.
+    var hasOfferedTLS = false
 
     var state = State.idle
     /// Input after what was handled: the start of a line, or all that follows a question still open.
@@ -118,7 +128,7 @@ package struct Session: ~Copyable {
         switch state {
         case .idle, .mail, .chunked: .command
         case .data, .chunk, .refusedChunk: .message
-        case .checking, .awaitingQueue: .waiting
+        case .checking, .awaitingQueue, .startingTLS, .handshaking: .waiting
         case .closed: .closed
         }
     }
@@ -126,7 +136,7 @@ package struct Session: ~Copyable {
     /// From MAIL until the reply to the message.
     package var isInTransaction: Bool {
         switch state {
-        case .idle, .closed: false
+        case .idle, .startingTLS, .handshaking, .closed: false
         case .refusedChunk(_, _, .idle): false
         default: true
         }
@@ -141,6 +151,22 @@ package struct Session: ~Copyable {
     package mutating func opened() -> [Action] {
         reply(Reply(220, nil, lines: [policy.greeting + Array(" ESMTP".utf8)]))
         return takeActions()
+    }
+
+    /// The client has connected where TLS comes first (RFC 8314 §3).
+    package mutating func openedForTLS() -> [Action] {
+        state = .handshaking(greets: true)
+        actions.append(.startTLS)
+        return takeActions()
+    }
+
+    /// Answers ``Action/startTLS``. The client begins anew: nothing is left of what it said before (RFC 3207 §4.2).
+    package mutating func tlsBegan(_ details: TLSDetails) -> [Action] {
+        guard case .handshaking(let greets) = state else { return [] }
+        state = .idle
+        client.tls = details
+        helo = []
+        return greets ? opened() : takeActions()
     }
 
     package mutating func bytesReceived(_ bytes: UnsafeRawBufferPointer, _ moment: Moment) -> [Action] {
@@ -191,7 +217,7 @@ package struct Session: ~Copyable {
         case .chunk(var transfer, let remaining, let isLast):
             transfer.refused(answer)
             state = .chunk(transfer, remaining: remaining, isLast: isLast)
-        case .idle, .mail, .checking, .refusedChunk, .closed: break
+        case .idle, .mail, .checking, .refusedChunk, .startingTLS, .handshaking, .closed: break
         }
         return takeActions()
     }
@@ -244,6 +270,8 @@ package struct Session: ~Copyable {
             case .closed: return input.count
             case .idle where isShuttingDown: close(with: .shuttingDown)
             case .checking, .awaitingQueue: return position
+            case .startingTLS: close(with: .inputBeforeTLS)
+            case .handshaking: drop()
             case .data(let transfer): position += receive(data: rest, transfer)
             case .chunk(let transfer, let remaining, let isLast): position += receive(chunk: rest, transfer, remaining, isLast)
             case .refusedChunk(let remaining, let reply, let after): position += skip(chunk: rest, remaining, reply, after)
@@ -301,6 +329,7 @@ package struct Session: ~Copyable {
 
     mutating func close(with last: Reply) {
         if case .closed = state { return }
+        if case .handshaking = state { return drop() }
         reply(last)
         abandonMessage()
         state = .closed
@@ -317,6 +346,11 @@ package struct Session: ~Copyable {
 
     private mutating func takeActions() -> [Action] {
         if isShuttingDown, !isInTransaction { close(with: .shuttingDown) }
+        if case .startingTLS = state {
+            reply(.readyForTLS)
+            state = .handshaking(greets: false)
+            actions.append(.startTLS)
+        }
         defer {
             output = []
             actions = []

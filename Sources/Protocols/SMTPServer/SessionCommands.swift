@@ -16,7 +16,10 @@ extension Session {
             hasQuit = true
             close(with: Reply(221, "2.0.0", lines: [policy.greeting]))
         case .helo: hello(command.argument, Reply(250, nil, lines: [policy.greeting]))
-        case .ehlo: hello(command.argument, Reply(250, nil, lines: [policy.greeting] + extensionLines))
+        case .ehlo:
+            hasOfferedTLS = moment.tlsIsReady && client.tls == nil
+            hello(command.argument, Reply(250, nil, lines: [policy.greeting] + extensionLines))
+        case .starttls where moment.tlsIsReady || hasOfferedTLS || client.tls != nil: startTLS(command.argument, moment)
         case .rset:
             abandonMessage()
             state = .idle
@@ -24,7 +27,7 @@ extension Session {
         case .noop: junk(.ok)
         case .vrfy: junk(.willTry)
         case .help: junk(Reply(214, "2.0.0", profile.helpText))
-        case .bdat, nil:
+        case .bdat, .starttls, nil:
             if profile.isStrict, command.isHTTP { close(with: .notSMTP) } else { refuse(.unimplemented) }
         }
     }
@@ -35,7 +38,16 @@ extension Session {
         profile.extensions.map { offered in
             // RFC 1870 §4: 0 means that there is no fixed limit.
             Array((offered == .size ? "SIZE \(databytes)" : offered.rawValue).utf8)
-        }
+        } + (hasOfferedTLS ? [Array("STARTTLS".utf8)] : [])
+    }
+
+    /// RFC 3207 §4. What was behind it is refused before anything is answered.
+    mutating func startTLS(_ argument: ArraySlice<UInt8>, _ moment: Moment) {
+        if client.tls != nil { return refuse(.tlsAlready) }
+        guard argument.isEmpty else { return refuse(.badArgument) }
+        guard moment.tlsIsReady else { return refuse(.tlsUnavailable) }
+        abandonMessage()
+        state = .startingTLS
     }
 
     mutating func hello(_ name: ArraySlice<UInt8>, _ answer: Reply) {

@@ -24,7 +24,7 @@ extension Session {
 
     mutating func begin(_ transaction: Transaction, _ moment: Moment) {
         actions.append(.begin(transaction.envelope))
-        actions.append(.content(receivedField(from: client, helo: helo, with: "SMTP", at: moment.time)))
+        actions.append(.content(receivedField(from: client, helo: helo, with: client.tls == nil ? "SMTP" : "ESMTPS", at: moment.time)))
     }
 
     mutating func receive(data input: UnsafeRawBufferPointer, _ transfer: Transfer) -> Int {
@@ -143,7 +143,7 @@ extension Session {
         switch state {
         case .data(let transfer), .chunked(let transfer), .chunk(let transfer, _, _):
             if transfer.isForwarded { actions.append(.abort) }
-        case .idle, .mail, .checking, .refusedChunk, .awaitingQueue, .closed: break
+        case .idle, .mail, .checking, .refusedChunk, .awaitingQueue, .startingTLS, .handshaking, .closed: break
         }
     }
 }

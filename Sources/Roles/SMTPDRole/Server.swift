@@ -7,7 +7,9 @@ internal import NIOCore
 private import NIOPosix
 private import Posix
 private import Reception
+internal import RoleContext
 internal import SMTPServer
+private import ServerTLS
 
 /// All sessions of one worker: it accepts, counts, watches the time and shuts down. Lives on its loop.
 final class Server {
@@ -16,6 +18,7 @@ final class Server {
     private let workers: Int
     private let queue: QueueClient
     private let route: RouteClient
+    private let tls: ServerTLS
     private let descriptors: Int
     private var listeners: [any NIOCore.Channel] = []
     private var gates: [AcceptGate] = []
@@ -40,6 +43,7 @@ final class Server {
         self.workers = max(1, workers)
         queue = QueueClient(on: loop)
         route = RouteClient(on: loop)
+        tls = ServerTLS(on: loop, role: "smtpd")
         descriptors = descriptorLimit()
         queue.onWritable = { [unowned self] in
             for session in sessions.values { session.resumeReading() }
@@ -52,7 +56,7 @@ final class Server {
     }
 
     /// Accepts from a socket that is bound already, and may be shared with other workers.
-    func listen(_ descriptor: Int32) -> EventLoopFuture<Void> {
+    func listen(_ door: Door, _ descriptor: Int32) -> EventLoopFuture<Void> {
         let this = NIOLoopBound(self, eventLoop: loop)
         return ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: Self.backlog)
@@ -67,7 +71,7 @@ final class Server {
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.recvAllocator, value: Self.readSizes)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try this.value.accept(channel) }
+                channel.eventLoop.makeCompletedFuture { try this.value.accept(channel, door) }
             }
             .withBoundSocket(descriptor)
             .assumeIsolated()
@@ -80,27 +84,28 @@ final class Server {
 
     // MARK: Connections
 
-    private func accept(_ channel: any NIOCore.Channel) throws {
+    private func accept(_ channel: any NIOCore.Channel, _ door: Door) throws {
         let configuration = self.configuration.refreshed()
         let address = IPAddress(channel.remoteAddress)
         guard case .allow(let assignments) = configuration.rules.decision(for: ConnectionOrigin(address: address)) else {
-            return try refuse(channel, .notPermitted)
+            return try refuse(channel, door, .notPermitted)
         }
         let limit = max(1, (configuration.concurrency + workers - 1) / workers)
         let isCrowded = address.map { perNetwork[$0.network, default: 0] >= configuration.concurrencyPerAddress } ?? false
-        guard sessions.count < limit, !isCrowded else { return try refuse(channel, .tooManyConnections) }
+        guard sessions.count < limit, !isCrowded else { return try refuse(channel, door, .tooManyConnections) }
         let localHost = configuration.me ?? IPAddress(channel.localAddress).map { Array($0.description.utf8) } ?? Array("unknown".utf8)
         let session = Session(.modern, configuration.limits, configuration.policy, Client(address, assignments, localHost: localHost))
-        let handler = SessionHandler(session, configuration.deadlines, queue, route) { [unowned self] handler in ended(handler, address) }
+        let encryption = SessionHandler.Encryption(tls: tls, service: door.rawValue, isFirst: door.isEncrypted)
+        let handler = SessionHandler(session, configuration.deadlines, queue, route, encryption) { [unowned self] handler in ended(handler, address) }
         sessions[ObjectIdentifier(handler)] = handler
         if let address { perNetwork[address.network, default: 0] += 1 }
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
-    private func refuse(_ channel: any NIOCore.Channel, _ reply: Reply) throws {
+    private func refuse(_ channel: any NIOCore.Channel, _ door: Door, _ reply: Reply) throws {
         refusals += 1
         try channel.pipeline.syncOperations.addHandler(
-            RefusalHandler(reply) { [unowned self] in
+            RefusalHandler(door.isEncrypted ? nil : reply) { [unowned self] in
                 refusals -= 1
                 roomChanged()
             })
@@ -135,6 +140,7 @@ final class Server {
         return promise.futureResult.map {
             this.value.queue.stop()
             this.value.route.stop()
+            this.value.tls.stop()
         }
     }
 }
@@ -163,21 +169,21 @@ private final class AcceptGate: ChannelOutboundHandler {
     }
 }
 
-/// Says one reply and closes.
+/// Says one reply, or nothing where the client waits for TLS, and closes.
 private final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
-    private let reply: Reply
+    private let reply: Reply?
     private let onEnd: () -> Void
 
-    init(_ reply: Reply, onEnd: @escaping () -> Void) {
+    init(_ reply: Reply?, onEnd: @escaping () -> Void) {
         self.reply = reply
         self.onEnd = onEnd
     }
 
     func channelActive(context: ChannelHandlerContext) {
         var bytes: [UInt8] = []
-        reply.encode(into: &bytes, for: .modern)
+        reply?.encode(into: &bytes, for: .modern)
         let channel = context.channel
         channel.writeAndFlush(ByteBuffer(bytes: bytes)).whenComplete { _ in channel.close(promise: nil) }
     }

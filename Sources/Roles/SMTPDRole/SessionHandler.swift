@@ -2,6 +2,7 @@ private import Addresses
 internal import NIOCore
 private import Posix
 internal import SMTPServer
+internal import ServerTLS
 
 /// Between one client's channel and its session: bytes in, actions carried out.
 final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
@@ -18,15 +19,26 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
         var isCommitted = false
     }
 
+    /// What TLS this connection may have.
+    struct Encryption {
+        let tls: ServerTLS
+        /// Whose context and tickets it uses.
+        let service: String
+        /// It comes before anything else.
+        let isFirst: Bool
+    }
+
     private var session: Session
     private var deadlines: Deadlines
     private let queue: QueueClient
     private let route: RouteClient
+    private let encryption: Encryption
     private let onEnd: (SessionHandler) -> Void
     private var context: ChannelHandlerContext?
     private var submission: Submission?
     private var readIsHeld = false
     private var inputEnded = false
+    private var isEncrypted = false
     /// When the last replies must have been taken; nil until this connection is being closed.
     private var closeDue: Double?
     private var hasEnded = false
@@ -37,25 +49,28 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private static let closeTime = 10.0
 
     init(
-        _ session: consuming Session, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient,
+        _ session: consuming Session, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, _ encryption: Encryption,
         onEnd: @escaping (SessionHandler) -> Void
     ) {
         self.session = session
         deadlines = Deadlines(limits, now: Self.now)
         self.queue = queue
         self.route = route
+        self.encryption = encryption
         self.onEnd = onEnd
     }
 
     private static var now: Double { Double(monotonicNanoseconds()) / 1e9 }
 
-    private var moment: Session.Moment { .init(time: unixTime(), queueIsReachable: queue.isReachable) }
+    private var moment: Session.Moment {
+        .init(time: unixTime(), queueIsReachable: queue.isReachable, tlsIsReady: encryption.tls.isAvailable())
+    }
 
     // MARK: The channel
 
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
-        finish(session.opened())
+        finish(encryption.isFirst ? session.openedForTLS() : session.opened())
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -70,7 +85,9 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     }
 
     private var mayRead: Bool {
-        closeDue == nil && session.wantsInput && context?.channel.isWritable ?? true && (submission == nil || queue.isWritable || !queue.isReachable)
+        // At the end of an encrypted connection the client's close_notify is still to come.
+        (closeDue == nil || isEncrypted) && session.wantsInput && context?.channel.isWritable ?? true
+            && (submission == nil || queue.isWritable || !queue.isReachable)
     }
 
     func resumeReading() {
@@ -158,6 +175,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
             case .content(let bytes): append(bytes)
             case .commit: commit()
             case .abort: abort()
+            case .startTLS: startTLS()
             case .close: close()
             }
         }
@@ -188,6 +206,19 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
         guard let submission else { return }
         if submission.isBegun { queue.abort(submission.stream) } else { queue.forget(submission.stream) }
         self.submission = nil
+    }
+
+    private func startTLS() {
+        guard let context else { return }
+        do {
+            try encryption.tls.begin(on: context.channel, for: encryption.service) { [weak self] outcome in
+                guard let self, case .established(let details) = outcome else { return }
+                isEncrypted = true
+                finish(session.tlsBegan(details))
+            }
+        } catch {
+            context.close(promise: nil)
+        }
     }
 
     /// A client may close its side once it has said all, QUIT included, and still wait for replies.

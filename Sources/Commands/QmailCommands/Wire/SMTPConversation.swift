@@ -9,18 +9,20 @@ struct SMTPConversation: ~Copyable {
     private var session: Session
     private let stream: TimedStream
     private let queueProgram: [UInt8]?
+    private let tls: TLSOnRequest?
     private var message: Injection?
     private var envelope: Envelope?
     private var isClosed = false
 
     /// - Parameter queueProgram: the value of `QMAILQUEUE`.
-    init(_ session: consuming Session, _ stream: TimedStream, queueProgram: [UInt8]?) {
+    init(_ session: consuming Session, _ stream: TimedStream, queueProgram: [UInt8]?, _ tls: TLSOnRequest?) {
         self.session = session
         self.stream = stream
         self.queueProgram = queueProgram
+        self.tls = tls
     }
 
-    private var moment: Session.Moment { .init(time: unixTime()) }
+    private var moment: Session.Moment { .init(time: unixTime(), tlsIsReady: tls != nil) }
 
     /// - Returns: whether the client ended it with QUIT.
     mutating func run() -> Bool {
@@ -54,6 +56,8 @@ struct SMTPConversation: ~Copyable {
             case .content(let bytes): waiting += attempt { (message) throws(InjectionFailure) in try message.write(bytes[...]) }
             case .commit: waiting += commit()
             case .abort: abort()
+            case .startTLS:
+                if let details = tls?.begin() { waiting += session.tlsBegan(details) } else { isClosed = true }
             case .close: isClosed = true
             // Nobody is asked: the policy of this program has recipients unchecked.
             case .askRoute: waiting += session.routeAnswered(.unknown, moment)

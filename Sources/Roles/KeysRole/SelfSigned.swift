@@ -1,0 +1,60 @@
+private import Bytes
+private import Crypto
+private import FoundationEssentials
+private import Glibc
+private import Posix
+private import X509
+
+/// The certificate of a site that has none yet, so that mail is encrypted from the first day: P-256, signed by itself, for the host's own name. Other
+/// servers do not check whom it is for; people's mail programs will ask.
+enum SelfSigned {
+    private static let folder = "tls/default"
+    /// Nobody renews it.
+    private static let years = 10.0
+
+    /// Makes `tls/default`; what goes wrong is said and leaves a site without TLS.
+    static func make(for me: [UInt8]) {
+        do {
+            let name = me.text
+            let key = P256.Signing.PrivateKey()
+            let certificate = try certificate(name, .init(key))
+            try check("mkdir", "tls") { mkdir("tls", 0o755) == 0 || errno == EEXIST ? 0 : -1 }
+            try check("mkdir", folder) { mkdir(folder, 0o755) == 0 || errno == EEXIST ? 0 : -1 }
+            try write("\(folder)/key.pem", key.pemRepresentation, mode: 0o600)
+            try write("\(folder)/cert.pem", try certificate.serializeAsPEM().pemString, mode: 0o644)
+            log("keys: made a self-signed certificate for \(logsafe(me)) in \(folder)")
+        } catch {
+            log("keys: warning: no certificate could be made: \(error)")
+        }
+    }
+
+    private static func certificate(_ name: String, _ key: Certificate.PrivateKey) throws -> Certificate {
+        let subject = try DistinguishedName { CommonName(String(name.prefix(64))) }
+        let now = Date()
+        return try Certificate(
+            version: .v3, serialNumber: .init(), publicKey: key.publicKey, notValidBefore: now.addingTimeInterval(-86_400),
+            notValidAfter: now.addingTimeInterval(years * 365.25 * 86_400), issuer: subject, subject: subject, signatureAlgorithm: .ecdsaWithSHA256,
+            extensions: try .init {
+                Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0))
+                try ExtendedKeyUsage([.serverAuth])
+                SubjectAlternativeNames([.dnsName(name)])
+            }, issuerPrivateKey: key)
+    }
+
+    /// Whole or not at all: under another name first.
+    private static func write(_ path: String, _ text: String, mode: mode_t) throws(SystemError) {
+        let new = path + ".new"
+        unlink(new)
+        let descriptor = try FileDescriptor.open(new, O_WRONLY | O_CREAT | O_EXCL, mode: mode)
+        try check("fchmod", new) { fchmod(descriptor.raw, mode) }
+        let bytes = Array(text.utf8) + [ASCII.lf]
+        var written = 0
+        while written < bytes.count {
+            written += try check("write", new) {
+                bytes.withUnsafeBytes { Glibc.write(descriptor.raw, $0.baseAddress?.advanced(by: written), $0.count - written) }
+            }
+        }
+        try check("fsync", new) { fsync(descriptor.raw) }
+        try check("rename", path) { rename(new, path) }
+    }
+}
