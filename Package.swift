@@ -13,19 +13,24 @@ func module(_ floor: String, _ name: String, _ dependencies: [Target.Dependency]
 
 /// Programs carry the Swift runtime with them, so that a small command starts in a millisecond and an installation is a few files. The runtime's C++
 /// library is linked in too where the Makefile has laid it ready: as a shared library it doubles the time to start (docs/decisions/0014).
-func program(_ name: String, _ dependencies: [Target.Dependency], links: [LinkerSetting] = []) -> Target {
+func program(_ name: String, _ dependencies: [Target.Dependency], links: [LinkerSetting] = [.unsafeFlags(carryingRuntime)]) -> Target {
     .executableTarget(
-        name: name, dependencies: dependencies, path: "Sources/Commands/\(name)", swiftSettings: strict,
-        linkerSettings: [
-            .unsafeFlags([
-                "-static-stdlib", "-Xclang-linker", "-L\(Context.packageDirectory)/.build/archives", "-Xclang-linker", "-static-libgcc", "-Xlinker",
-                "--no-export-dynamic",
-            ])
-        ] + links)
+        name: name, dependencies: dependencies, path: "Sources/Commands/\(name)", swiftSettings: strict, linkerSettings: links)
 }
 
+let carryingRuntime = [
+    "-static-stdlib", "-Xclang-linker", "-L\(Context.packageDirectory)/.build/archives", "-Xclang-linker", "-static-libgcc", "-Xlinker",
+    "--no-export-dynamic",
+]
+
+/// Nothing shared at all, still at random addresses: for what is started for each message, and asks for no account, host or plug-in of the C library.
+let carryingAll = [
+    "-static-executable", "-Xclang-linker", "-static-pie", "-Xclang-linker", "--ld-path=\(Context.packageDirectory)/Tools/link-static", "-Xlinker",
+    "--pack-dyn-relocs=relr",
+]
+
 /// What the static FoundationEssentials, which ArgumentParser uses, does not name itself; a linker that keeps silent about its unused parts.
-let foundation: [LinkerSetting] = ["_FoundationCollections", "_FoundationCShims", "swiftSynchronization"].map { .linkedLibrary($0) } + [.unsafeFlags(["-use-ld=lld"])]
+let foundation: [LinkerSetting] = ["_FoundationCollections", "_FoundationCShims", "swiftSynchronization"].map { .linkedLibrary($0) } + [.unsafeFlags(carryingRuntime + ["-use-ld=lld"])]
 
 /// What the whole static Foundation, which GRDB uses, does not name itself.
 let wholeFoundation = ["CoreFoundation", "_FoundationICU", "FoundationInternationalization"].map { LinkerSetting.linkedLibrary($0) } + foundation
@@ -122,6 +127,7 @@ let package = Package(
         module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
         module("Commands", "MartletCommands", ["AccountAdministration", "Accounts", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
+        program("qmail-inject", ["QmailCommands"], links: [.unsafeFlags(carryingAll)]),
         program("martlet", ["MartletCommands"], links: wholeFoundation),
         program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
 
