@@ -44,6 +44,9 @@ package struct AddressRewriting: Sendable {
         return (.local, address(prepend + [ASCII.hyphen] + bytes[..<at], bytes[(at + 1)...]), prepend.count + 1)
     }
 
+    /// Whether a domain is of `locals`: its local parts are users', or theirs with an extension.
+    package func isLocal(_ domain: some Collection<UInt8>) -> Bool { locals.contains(domain.lowercasedASCII()) }
+
     /// A rewritten recipient as people know it, for bounces: without the prepend of its virtual domain (spec-qmail §8.3; `user@domain`
     /// keys are not looked at).
     package func unprepended(_ recipient: Address) -> Address {
