@@ -121,6 +121,7 @@ let package = Package(
         module("Commands", "MartletCommands", ["AccountAdministration", "Accounts", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("martlet", ["MartletCommands"], links: wholeFoundation),
+        program("martlet-tls", ["Boundaries", "Bytes", "CPosix", "Posix", "Reception", "ServerTLS", nio("NIOCore"), nio("NIOPosix")], links: foundation),
         program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
 
         // Tests.
