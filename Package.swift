@@ -129,6 +129,7 @@ let package = Package(
         program("qmail", ["QmailCommands"]),
         program("qmail-inject", ["QmailCommands"], links: [.unsafeFlags(carryingAll)]),
         program("martlet", ["MartletCommands"], links: wholeFoundation),
+        program("martlet-tls", ["Boundaries", "Bytes", "CPosix", "Posix", "Reception", "ServerTLS", nio("NIOCore"), nio("NIOPosix")], links: foundation),
         program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
 
         // Tests.
