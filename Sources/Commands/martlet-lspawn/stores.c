@@ -69,6 +69,7 @@ int take_order(const unsigned char *packet, size_t length, int descriptor) {
     int good = 0;
     if (read_byte(&r, &type)) switch (type) {
     case 1: good = open_mailbox(&r, descriptor); break;
+    case 2: good = r.at == r.end && take_check(descriptor); break;
     }
     if (descriptor >= 0) close(descriptor);
     return good;
