@@ -1,4 +1,5 @@
 private import Bytes
+private import MessageHeader
 private import Reception
 
 /// How a message comes in: DATA (RFC 5321 §4.1.1.4) and BDAT (RFC 3030).
@@ -18,13 +19,23 @@ extension Session {
             return reply(.queueUnreachable)
         }
         begin(moment)
-        state = .data(Transfer(transaction, hasDots: true))
+        state = .data(transfer(transaction, hasDots: true, moment))
         reply(.goAhead)
+    }
+
+    private func transfer(_ transaction: Transaction, hasDots: Bool, _ moment: Moment) -> Transfer {
+        let header = completion.map { completion in
+            var completion = completion
+            completion.uniqueName += ".\(transactions)"
+            return SubmittedHeader(completion, sender: transaction.sender, now: moment.time)
+        }
+        return Transfer(transaction, hasDots: hasDots, header)
     }
 
     mutating func begin(_ moment: Moment) {
         actions.append(.begin)
-        actions.append(.content(receivedField(from: client, helo: helo, with: service.receivedWord, at: moment.time)))
+        let word = service.receivedWord(isEncrypted: isEncrypted, hasLoggedIn: account != nil)
+        actions.append(.content(receivedField(from: client, helo: helo, with: word, at: moment.time)))
     }
 
     mutating func receive(data input: UnsafeRawBufferPointer, _ transfer: Transfer) -> Int {
@@ -60,7 +71,7 @@ extension Session {
         if case .chunked(let transfer) = state { return continueChunk(transfer, size, isLast) }
         let (transaction, refusal) = readyTransaction()
         guard let transaction else { return refuse(chunk: size, refusal, after: state) }
-        var transfer = Transfer(transaction, hasDots: false)
+        var transfer = transfer(transaction, hasDots: false, moment)
         if moment.queueIsReachable { begin(moment) } else { transfer.refused(.queueUnreachable) }
         continueChunk(transfer, size, isLast)
     }
@@ -144,7 +155,11 @@ extension Session {
         switch state {
         case .data(let transfer), .chunked(let transfer), .chunk(let transfer, _, _):
             if transfer.isForwarded { actions.append(.abort) }
-        case .idle, .mail, .checking, .refusedChunk, .awaitingQueue, .closed: break
+        case .permitting(_, let before):
+            state = before
+            abandonMessage()
+        case .loggingIn, .responseDue: actions.append(.cancelLogin)
+        case .idle, .mail, .checking, .refusedChunk, .awaitingQueue, .confirmationDue, .startingTLS, .handshaking, .closed: break
         }
     }
 }

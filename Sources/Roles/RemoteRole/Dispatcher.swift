@@ -15,6 +15,7 @@ final class Dispatcher {
     private let settings: Watched<RemoteSettings?>
     private let names: NameClient
     private let directory: HostDirectory
+    private let programs: ProgramErrands
     private var queue: QueueLink?
     private var courier: NIOLoopBound<Courier>?
     private var errands: [Errand] = []
@@ -29,6 +30,7 @@ final class Dispatcher {
         settings = try Self.watch(control)
         names = NameClient(on: loop)
         directory = HostDirectory(on: loop, asking: names)
+        programs = ProgramErrands(on: loop)
         let link = QueueLink(on: loop) { [unowned self] request, descriptor, connection in take(request, descriptor, connection) }
         queue = link
         let outbox = try Outbox(on: loop) { [unowned self] in for outcome in $0 { finish(outcome) } }
@@ -62,8 +64,16 @@ final class Dispatcher {
         let giveUp = { [unowned self] (report: DeliveryReport) in
             finish(Errand.Outcome(ticket: ticket, reports: request.recipients.map { _ in report }))
         }
-        guard let settings = currentSettings(), let heloHost = settings.heloHost else { return giveUp(DeliveryTexts.noControls) }
+        guard let settings = currentSettings() else { return giveUp(DeliveryTexts.noControls) }
         guard let content = Self.content(descriptor) else { return giveUp(DeliveryTexts.unreadable) }
+        // A relay that the administrator named for these recipients is ours to reach: a program is told hosts only.
+        if let program = settings.program, request.relay.isEmpty {
+            let isWanted = { [unowned self] in queue?.connection == connection }
+            return programs.deliver(request, content, by: program, seconds: settings.programTimeout, while: isWanted) { [unowned self] in
+                finish(Errand.Outcome(ticket: ticket, reports: $0))
+            }
+        }
+        guard let heloHost = settings.heloHost else { return giveUp(DeliveryTexts.noControls) }
         let destination: Destination =
             switch request.relay.isEmpty ? settings.routes.route(for: request.host) : SMTPRoutes.route(Array(request.relay)) ?? .exchangers {
             case .exchangers: .domain(request.host.lowercasedASCII())
@@ -132,6 +142,7 @@ final class Dispatcher {
     }
 
     private func end() {
+        programs.end()
         if let courier { try? sending.submit { courier.value.closeIdle(olderThan: .nanoseconds(0)) }.wait() }
         // After the answers of this turn have left.
         loop.atEndOfTurn { [loop] in loop.stop() }

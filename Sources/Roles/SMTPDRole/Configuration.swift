@@ -2,8 +2,10 @@ internal import Addresses
 private import Bytes
 internal import ConnectionRules
 internal import ControlFiles
+internal import MessageHeader
 private import Posix
 internal import RoleContext
+private import SASL
 private import SMTPReception
 internal import SMTPServer
 
@@ -17,6 +19,13 @@ struct Configuration {
     private let qmqpRules: ConnectionRules
     /// Proxies, whose connections begin with a PROXY header.
     let proxyClients: Networks
+    /// As SASL calls them, in the order of the reply to EHLO.
+    let mechanisms: [String]
+    /// Whoever is here may log in without TLS.
+    let clearLogins: Networks
+    let senderLogins: SenderLogins
+    /// Of submissions; each gives it a name of its own.
+    let completion: HeaderCompletion
     /// TCPLOCALHOST unless a rule sets another.
     let me: [UInt8]?
     /// Connections of all workers together.
@@ -25,7 +34,10 @@ struct Configuration {
     let concurrencyPerAddress: Int
 
     static let files =
-        Policy.files + ["timeoutsmtpd", "maxrecipients", "smtprules", "qmqprules", "proxyclients", "concurrencyincoming", "concurrencyperip"]
+        Policy.files + [
+            "timeoutsmtpd", "maxrecipients", "smtprules", "qmqprules", "proxyclients", "concurrencyincoming", "concurrencyperip", "authmechanisms",
+            "authinsecure", "senderlogin", "defaulthost", "defaultdomain", "plusdomain", "idhost",
+        ]
     private static let defaultConcurrency: UInt64 = 4000
     private static let defaultConcurrencyPerAddress: UInt64 = 50
 
@@ -41,6 +53,10 @@ struct Configuration {
         rules = try Configuration.rules(control, "smtprules")
         qmqpRules = try Configuration.rules(control, "qmqprules")
         proxyClients = try Configuration.networks(control, "proxyclients")
+        mechanisms = Mechanism.offered(try control.list("authmechanisms")).filter { $0 != .apop }.map(\.rawValue)
+        clearLogins = try Configuration.networks(control, "authinsecure")
+        senderLogins = try Configuration.senderLogins(control)
+        completion = try Configuration.completion(control)
         concurrency = try Configuration.count(control, "concurrencyincoming", default: Configuration.defaultConcurrency)
         concurrencyPerAddress = try Configuration.count(control, "concurrencyperip", default: Configuration.defaultConcurrencyPerAddress)
     }
@@ -57,6 +73,21 @@ struct Configuration {
         } catch let bad as ConnectionRules.BadLine {
             throw ControlFileError(file: control.file(name), line: bad.number, problem: "not a rule of tcprules: \(logsafe(bad.line))")
         }
+    }
+
+    private static func senderLogins(_ control: ControlDirectory) throws -> SenderLogins {
+        let lines = try control.list("senderlogin") ?? []
+        do throws(SenderLogins.BadLine) { return try SenderLogins(lines) } catch {
+            throw ControlFileError(file: control.file("senderlogin"), line: 0, problem: "not ACCOUNT:SENDER: \(logsafe(error.text))")
+        }
+    }
+
+    /// The names that qmail-inject takes, from the same files.
+    private static func completion(_ control: ControlDirectory) throws -> HeaderCompletion {
+        func host(_ file: String) throws -> [UInt8] { try control.lineOrMe(file) ?? Array(file.utf8) }
+        let rewriting = AddressRewriting(
+            defaultHost: try host("defaulthost"), defaultDomain: try host("defaultdomain"), plusDomain: try host("plusdomain"))
+        return HeaderCompletion(rewriting: rewriting, idHost: try host("idhost"), uniqueName: "")
     }
 
     private static func networks(_ control: ControlDirectory, _ name: String) throws -> Networks {

@@ -40,8 +40,6 @@ struct PackageSession<Server: PackageServer>: ClientSession {
         actions(for: server.bytesReceived(Array(bytes), time: moment.time), moment)
     }
 
-    mutating func routeAnswered(_: Session.RecipientVerdict, _: Session.Moment) -> [Session.Action] { [] }
-
     mutating func queueAnswered(_ answer: Session.QueueAnswer, _ moment: Session.Moment) -> [Session.Action] {
         // Neither a yes nor a no would be true.
         if answer == .lost, stage == .awaitingQueue { return close() }

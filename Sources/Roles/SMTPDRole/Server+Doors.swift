@@ -1,3 +1,7 @@
+internal import Addresses
+private import Glibc
+private import Logins
+private import MessageHeader
 private import QMQP
 private import QMTP
 internal import Reception
@@ -8,24 +12,33 @@ internal import SMTPServer
 extension Server {
     /// The last handler of the pipeline; what encrypts the connection stands in front of it.
     func connection(
-        at door: Door, _ client: Client, _ configuration: Configuration, onEnd: @escaping (any Connection) -> Void
+        at door: Door, _ client: Client, _ address: IPAddress?, _ configuration: Configuration, onEnd: @escaping (any Connection) -> Void
     ) -> any Connection {
+        let encryption = Encryption(tls: tls, service: door.rawValue, isFirst: door.isEncrypted)
         switch door {
         case .qmtp:
             let session = QMTPSession(client, configuration.policy.rcpthosts, databytes: configuration.policy.databytes)
             return SessionHandler(PackageSession(session), configuration.deadlines, queue, route, onEnd: onEnd)
         case .qmqp: return SessionHandler(PackageSession(QMQPSession(client)), configuration.deadlines, queue, route, onEnd: onEnd)
-        case .lmtp: return smtp(.lmtp, client, configuration, onEnd)
+        case .submission, .submissions: return submission(client, address, configuration, encryption, onEnd)
         // Role access has those that read mail.
-        case .smtp, .smtps, .submission, .submissions, .pop3, .pop3s: return smtp(.smtp, client, configuration, onEnd)
+        case .smtp, .smtps, .lmtp, .pop3, .pop3s:
+            let session = Session(.modern, configuration.limits, configuration.policy, client, service: door == .lmtp ? .lmtp : .smtp)
+            return SessionHandler(session, configuration.deadlines, queue, route, encryption, onEnd: onEnd)
         }
     }
 
-    private func smtp(
-        _ service: Service, _ client: Client, _ configuration: Configuration, _ onEnd: @escaping (any Connection) -> Void
+    private func submission(
+        _ client: Client, _ address: IPAddress?, _ configuration: Configuration, _ encryption: Encryption,
+        _ onEnd: @escaping (any Connection) -> Void
     ) -> any Connection {
-        let session = Session(.modern, configuration.limits, configuration.policy, client, service: service)
-        return SessionHandler(session, configuration.deadlines, queue, route, onEnd: onEnd)
+        var completion = configuration.completion
+        completion.uniqueName = "\(getpid()).\(accepted)"
+        let logins = LoginOffer(mechanisms: configuration.mechanisms, isForClear: configuration.clearLogins.contains(address))
+        let session = Session(
+            .modern, configuration.limits, configuration.policy, client, service: .submission, logins: logins, completion: completion)
+        let login = ClientLogin(auth, configuration.senderLogins, from: address)
+        return SessionHandler(session, configuration.deadlines, queue, route, encryption, login, onEnd: onEnd)
     }
 }
 

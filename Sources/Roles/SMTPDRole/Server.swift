@@ -4,6 +4,7 @@ private import ClientConnections
 private import ConnectionRules
 internal import ControlFiles
 private import Glibc
+internal import Logins
 internal import NIOCore
 private import NIOPosix
 private import Posix
@@ -11,6 +12,7 @@ private import ProxyProtocol
 private import Reception
 internal import RoleContext
 internal import SMTPServer
+internal import ServerTLS
 
 /// All connections of one worker: it accepts, counts, watches the time and shuts down. Lives on its loop.
 final class Server {
@@ -19,6 +21,10 @@ final class Server {
     private let workers: Int
     let queue: QueueClient
     let route: RouteClient
+    let auth: AuthClient
+    let tls: ServerTLS
+    /// Connections that began here, for names that no other has.
+    private(set) var accepted: UInt64 = 0
     private let descriptors: Int
     private var listeners: [any NIOCore.Channel] = []
     private var gates: [AcceptGate] = []
@@ -45,6 +51,8 @@ final class Server {
         self.workers = max(1, workers)
         queue = QueueClient(on: loop)
         route = RouteClient(on: loop)
+        auth = AuthClient(on: loop)
+        tls = ServerTLS(on: loop, role: "smtpd")
         descriptors = descriptorLimit()
         queue.onWritable = { [unowned self] in
             for connection in connections.values { connection.resumeReading() }
@@ -114,7 +122,8 @@ final class Server {
         let isCrowded = address.map { perNetwork[$0.network, default: 0] >= configuration.concurrencyPerAddress } ?? false
         guard connections.count < limit, !isCrowded else { return try refuse(channel, door, .tooManyConnections) }
         let localHost = configuration.me ?? (server ?? IPAddress(channel.localAddress)).map { Array($0.description.utf8) } ?? Array("unknown".utf8)
-        let connection = connection(at: door, Client(address, assignments, localHost: localHost), configuration) { [unowned self] connection in
+        accepted &+= 1
+        let connection = connection(at: door, Client(address, assignments, localHost: localHost), address, configuration) { [unowned self] connection in
             ended(connection, address)
         }
         connections[ObjectIdentifier(connection)] = connection
@@ -160,6 +169,8 @@ final class Server {
         return promise.futureResult.map {
             this.value.queue.stop()
             this.value.route.stop()
+            this.value.auth.stop()
+            this.value.tls.stop()
         }
     }
 }
@@ -188,7 +199,7 @@ private final class AcceptGate: ChannelOutboundHandler {
     }
 }
 
-/// Says one reply, where the protocol has any for this, and closes.
+/// Says one reply, or nothing where the client waits for TLS or could not read it, and closes.
 private final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

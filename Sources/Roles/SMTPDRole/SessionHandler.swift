@@ -2,6 +2,16 @@ private import Addresses
 internal import NIOCore
 private import Posix
 internal import SMTPServer
+internal import ServerTLS
+
+/// What TLS a connection may have.
+struct Encryption {
+    let tls: ServerTLS
+    /// Whose context and tickets it uses.
+    let service: String
+    /// It comes before anything else.
+    let isFirst: Bool
+}
 
 /// Between one client's channel and its session: bytes in, actions carried out.
 final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHandler, Connection, QueueClient.Submitter {
@@ -21,6 +31,10 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
     private var deadlines: Deadlines
     private let queue: QueueClient
     private let route: RouteClient
+    /// Nil where there is no TLS.
+    private let encryption: Encryption?
+    /// Nil where nobody logs in.
+    private let login: ClientLogin?
     private let onEnd: (any Connection) -> Void
     private var context: ChannelHandlerContext?
     private var submission: Submission?
@@ -36,25 +50,29 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
     private static var closeTime: Double { 10 }
 
     init(
-        _ session: consuming Machine, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient,
-        onEnd: @escaping (any Connection) -> Void
+        _ session: consuming Machine, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, _ encryption: Encryption? = nil,
+        _ login: ClientLogin? = nil, onEnd: @escaping (any Connection) -> Void
     ) {
         self.session = session
         deadlines = Deadlines(limits, now: Self.now)
         self.queue = queue
         self.route = route
+        self.encryption = encryption
+        self.login = login
         self.onEnd = onEnd
     }
 
     private static var now: Double { Double(monotonicNanoseconds()) / 1e9 }
 
-    private var moment: Session.Moment { .init(time: unixTime(), queueIsReachable: queue.isReachable) }
+    private var moment: Session.Moment {
+        .init(time: unixTime(), queueIsReachable: queue.isReachable, tlsIsReady: encryption?.tls.isAvailable() ?? false)
+    }
 
     // MARK: The channel
 
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
-        finish(session.opened())
+        finish(encryption?.isFirst ?? false ? session.openedForTLS() : session.opened())
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -69,7 +87,9 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
     }
 
     private var mayRead: Bool {
-        closeDue == nil && session.wantsInput && context?.channel.isWritable ?? true && (submission == nil || queue.isWritable || !queue.isReachable)
+        // At the end of an encrypted connection the client's close_notify is still to come.
+        (closeDue == nil || session.isEncrypted) && session.wantsInput && context?.channel.isWritable ?? true
+            && (submission == nil || queue.isWritable || !queue.isReachable)
     }
 
     func resumeReading() {
@@ -157,10 +177,32 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
             case .content(let bytes): append(bytes)
             case .commit(let envelope): commit(envelope)
             case .abort: abort()
+            case .startTLS: startTLS()
+            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .noteSent, .noteLimit: perform(login: action)
             case .close: close()
             }
         }
         return verdict
+    }
+
+    private func perform(login action: Session.Action) {
+        switch action {
+        case .beginLogin(let mechanism, let initial):
+            login?.begin(mechanism, initial, isEncrypted: session.isEncrypted) { [weak self] answer in
+                guard let self else { return }
+                finish(session.loginAnswered(answer, moment))
+            }
+        case .askPermission(let sender):
+            login?.askPermission(sender) { [weak self] permission in
+                guard let self else { return }
+                finish(session.permissionAnswered(permission, moment))
+            }
+        case .continueLogin(let response): login?.respond(response)
+        case .cancelLogin: login?.cancel()
+        case .noteSent(let recipients, let qp): login?.noteSent(recipients: recipients, qp: qp)
+        case .noteLimit: login?.noteLimit()
+        default: break
+        }
     }
 
     private func append(_ bytes: [UInt8]) {
@@ -187,6 +229,18 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
         guard let submission else { return }
         if submission.isBegun { queue.abort(submission.stream) } else { queue.forget(submission.stream) }
         self.submission = nil
+    }
+
+    private func startTLS() {
+        guard let context, let encryption else { return }
+        do {
+            try encryption.tls.begin(on: context.channel, for: encryption.service) { [weak self] outcome in
+                guard let self, case .established(let details) = outcome else { return }
+                finish(session.tlsBegan(details))
+            }
+        } catch {
+            context.close(promise: nil)
+        }
     }
 
     /// A client may close its side once it has said all, QUIT included, and still wait for replies.

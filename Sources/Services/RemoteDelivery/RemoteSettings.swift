@@ -15,7 +15,14 @@ package struct RemoteSettings: Sendable {
     /// Addresses at which others may reach this machine, beside those of its interfaces.
     package var moreOwnAddresses: [IPAddress]
 
-    package static let files = ["helohost", "me", "smtproutes", "timeoutconnect", "timeoutremote", "moreipme"]
+    /// What delivers in our place: a path, absolute or from the qmail home.
+    package var program: [UInt8]?
+    /// Seconds that it may run for one recipient.
+    package var programTimeout: UInt64
+
+    package static let files = [
+        "helohost", "me", "smtproutes", "timeoutconnect", "timeoutremote", "moreipme", "remoteprogram", "timeoutremoteprogram",
+    ]
     private static let maxTimeout: UInt64 = 86_400
 
     package init(_ control: ControlDirectory) throws {
@@ -26,6 +33,8 @@ package struct RemoteSettings: Sendable {
         connectTimeout = try Self.seconds(control, "timeoutconnect", default: 60)
         remoteTimeout = try Self.seconds(control, "timeoutremote", default: 1200)
         moreOwnAddresses = try Self.addresses(control, "moreipme")
+        program = try control.line("remoteprogram").flatMap { $0.isEmpty ? nil : $0 }
+        programTimeout = try Self.seconds(control, "timeoutremoteprogram", default: 7200)
     }
 
     private static func routes(_ control: ControlDirectory) throws -> SMTPRoutes {

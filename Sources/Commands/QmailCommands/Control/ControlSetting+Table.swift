@@ -83,6 +83,9 @@ extension ControlSetting {
             "rcptprobe", .number(0), "Probing of extensions at RCPT is ", "", ours: true,
             "Not 0: an address with an extension that has no .qmail file is refused at RCPT."),
         ControlSetting(
+            "remoteprogram", .text("none: SMTP is spoken here"), "Program in the place of qmail-remote is ", "", ours: true,
+            "A program with the interface of qmail-remote that delivers in its place."),
+        ControlSetting(
             "resolvers", .list(whenAbsent: "Name servers are those of /etc/resolv.conf."), "Name server: ", ".", ours: true,
             "Name servers, IP or IP@PORT."),
         ControlSetting(
@@ -95,5 +98,8 @@ extension ControlSetting {
         ControlSetting(
             "timeoutlocal", .number(0), "Time limit for programs of .qmail files is ", " seconds", ours: true,
             "Seconds that a program of a .qmail file may run; 0 is no limit."),
+        ControlSetting(
+            "timeoutremoteprogram", .number(7200), "Time limit for the program in the place of qmail-remote is ", " seconds", ours: true,
+            "Seconds that remoteprogram may run for one recipient."),
     ]
 }

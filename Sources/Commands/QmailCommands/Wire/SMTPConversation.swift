@@ -9,17 +9,19 @@ struct SMTPConversation: ~Copyable {
     private var session: Session
     private let stream: TimedStream
     private let queueProgram: [UInt8]?
+    private let tls: TLSOnRequest?
     private var message: Injection?
     private var isClosed = false
 
     /// - Parameter queueProgram: the value of `QMAILQUEUE`.
-    init(_ session: consuming Session, _ stream: TimedStream, queueProgram: [UInt8]?) {
+    init(_ session: consuming Session, _ stream: TimedStream, queueProgram: [UInt8]?, _ tls: TLSOnRequest?) {
         self.session = session
         self.stream = stream
         self.queueProgram = queueProgram
+        self.tls = tls
     }
 
-    private var moment: Session.Moment { .init(time: unixTime()) }
+    private var moment: Session.Moment { .init(time: unixTime(), tlsIsReady: tls != nil) }
 
     /// - Returns: whether the client ended it with QUIT.
     mutating func run() -> Bool {
@@ -53,7 +55,11 @@ struct SMTPConversation: ~Copyable {
             case .content(let bytes): waiting += attempt { (message) throws(InjectionFailure) in try message.write(bytes[...]) }
             case .commit(let envelope): waiting += commit(envelope)
             case .abort: abort()
+            case .startTLS:
+                if let details = tls?.begin() { waiting += session.tlsBegan(details) } else { isClosed = true }
             case .close: isClosed = true
+            // There are no logins here.
+            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .noteSent, .noteLimit: break
             // Nobody is asked: the policy of this program has recipients unchecked.
             case .askRoute: waiting += session.routeAnswered(.unknown, moment)
             }
