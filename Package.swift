@@ -94,6 +94,7 @@ let package = Package(
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
         module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "MailboxStorage", "Posix"]),
         module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
+        module("Services", "ExchangerLookup", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "RemoteDelivery", "Resolver"]),
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
@@ -117,8 +118,8 @@ let package = Package(
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
-        module("Commands", "MartletCommands", ["AccountAdministration", "Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "ExchangerLookup", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
+        module("Commands", "MartletCommands", ["AccountAdministration", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "ExchangerLookup", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("martlet", ["MartletCommands"], links: wholeFoundation),
         program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
