@@ -122,6 +122,8 @@ class Martlet:
         self.log_path = self.home / "log"
         self.supervisor = None
         self.address = None
+        # Of each door, its last TCP address.
+        self.doors = {}
         # Arguments in front of martletd's, for what starts it elsewhere; they see to the account then.
         self.wrapper = []
         self._seen = set()
@@ -170,8 +172,8 @@ class Martlet:
         said = len(self.log())
         self.launch()
         ready = self.wait_for_log(r"^martletd: ready: (.*)$", after=said)
-        match = re.match(r"smtp on (\S+?):(\d+)(,|$)", ready[1])
-        self.address = (match[1].strip("[]"), int(match[2])) if match else None
+        self.doors = {door: (host.strip("[]"), int(port)) for door, host, port in re.findall(r"(\w+) on (\S+?):(\d+)(?:,|$)", ready[1])}
+        self.address = self.doors.get("smtp")
         return self
 
     def launch(self):

@@ -33,7 +33,9 @@ enum Terminal {
         }
     }
 
-    static func counted(_ count: some BinaryInteger, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+    static func counted(_ count: some BinaryInteger, _ noun: String, plural: String? = nil) -> String {
+        "\(count) \(count == 1 ? noun : plural ?? noun + "s")"
+    }
 
     /// Text from outside: nothing in it moves the cursor.
     static func visible(_ bytes: some Collection<UInt8>) -> String {

@@ -1,3 +1,4 @@
+internal import Accounts
 private import Bytes
 package import ControlFiles
 private import Posix
@@ -9,8 +10,11 @@ extension AddressRewriting {
     /// RFC 5321 §4.5.3.1.1 allows a local part of 64 bytes; a prepend of four times that is a mistake.
     package static let maxPrependBytes = 256
 
+    /// Of accounts, below the qmail home.
+    package static let accountsFile = AccountDirectory.path
+
     /// Reads `envnoathost` and `locals` (both default to `me`), `percenthack` and `virtualdomains` (spec-qmail §5.2).
-    /// A line of `virtualdomains` without a colon is ignored, as by qmail; of equal keys the last counts.
+    /// A line of `virtualdomains` without a colon is ignored, as by qmail; of equal keys the last counts. Then the names in `users/accounts.cdb`.
     package init(_ control: ControlDirectory) throws(ControlFileError) {
         let me = try AddressRewriting.name(control, "me")
         let locals = try AddressRewriting.domains(control, "locals")
@@ -22,7 +26,16 @@ extension AddressRewriting {
             envNoAtHost: try AddressRewriting.name(control, "envnoathost") ?? me ?? Array("envnoathost".utf8),
             percentHack: try AddressRewriting.domains(control, "percenthack") ?? [],
             locals: locals ?? me.map { [$0] } ?? [],
-            virtualDomains: try AddressRewriting.virtualDomains(control))
+            virtualDomains: try AddressRewriting.virtualDomains(control), accountDomains: try AddressRewriting.loadAccountDomains())
+    }
+
+    /// The domains of accounts; none without such a file.
+    package static func loadAccountDomains() throws(ControlFileError) -> Set<[UInt8]> {
+        do throws(AccountDirectory.Failure) {
+            return try AccountDirectory.open()?.domains() ?? []
+        } catch {
+            throw ControlFileError(file: accountsFile, line: 0, problem: error.text)
+        }
     }
 
     private static func name(_ control: ControlDirectory, _ name: String) throws(ControlFileError) -> [UInt8]? {

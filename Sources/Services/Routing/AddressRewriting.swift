@@ -2,7 +2,7 @@ package import Addresses
 private import Bytes
 
 /// Where a recipient goes, as qmail-send decides it at acceptance (spec-qmail §6.1): `envnoathost`, `percenthack`, `locals`,
-/// `virtualdomains`, in this order.
+/// `virtualdomains`, in this order; then the domains of accounts.
 ///
 /// A value made of control files; each question costs a few hash look-ups, however many domains there are.
 /// Domains are compared without case, the address that comes out keeps its own.
@@ -14,16 +14,20 @@ package struct AddressRewriting: Sendable {
     private let percentHack: Set<[UInt8]>
     private let locals: Set<[UInt8]>
     private let virtualDomains: [[UInt8]: [UInt8]]
+    /// A-labels in lower case. What they decide comes last: control files go before.
+    package var accountDomains: Set<[UInt8]>
 
     /// - Parameters:
     ///   - virtualDomains: keys in lower case, `user@domain`, `domain`, `.suffix` or empty, with what is prepended; an empty value is an exception.
     package init(
-        envNoAtHost: [UInt8], percentHack: some Sequence<[UInt8]> = [], locals: some Sequence<[UInt8]>, virtualDomains: [[UInt8]: [UInt8]] = [:]
+        envNoAtHost: [UInt8], percentHack: some Sequence<[UInt8]> = [], locals: some Sequence<[UInt8]>, virtualDomains: [[UInt8]: [UInt8]] = [:],
+        accountDomains: Set<[UInt8]> = []
     ) {
         self.envNoAtHost = envNoAtHost
         self.percentHack = Set(percentHack.map { $0.lowercasedASCII() })
         self.locals = Set(locals.map { $0.lowercasedASCII() })
         self.virtualDomains = virtualDomains
+        self.accountDomains = accountDomains
     }
 
     /// The channel of a recipient, and the recipient as it is delivered to: with its host, percent signs resolved, a virtual domain's
@@ -32,10 +36,11 @@ package struct AddressRewriting: Sendable {
         let (bytes, at) = resolvingPercents(withHost(recipient))
         let folded = bytes.lowercasedASCII()
         if locals.contains(Array(folded[(at + 1)...])) { return (.local, address(bytes[..<at], bytes[(at + 1)...]), 0) }
-        // An empty value is the exception that makes a part of a virtual domain remote.
-        guard let prepend = virtualDomain(of: folded, at)?.prepend, !prepend.isEmpty else {
-            return (.remote, address(bytes[..<at], bytes[(at + 1)...]), 0)
+        guard let prepend = virtualDomain(of: folded, at)?.prepend else {
+            return (isOfAccounts(folded[(at + 1)...]) ? .local : .remote, address(bytes[..<at], bytes[(at + 1)...]), 0)
         }
+        // An empty value is the exception that makes a part of a virtual domain remote.
+        if prepend.isEmpty { return (.remote, address(bytes[..<at], bytes[(at + 1)...]), 0) }
         return (.local, address(prepend + [ASCII.hyphen] + bytes[..<at], bytes[(at + 1)...]), prepend.count + 1)
     }
 
@@ -44,6 +49,8 @@ package struct AddressRewriting: Sendable {
         case locals
         /// `key` of `virtualdomains`; an empty prepend makes the recipient remote.
         case virtualDomain(key: [UInt8], prepend: [UInt8])
+        /// The domain has accounts of our own.
+        case accounts
         /// None does: remote.
         case none
     }
@@ -52,7 +59,8 @@ package struct AddressRewriting: Sendable {
         let (bytes, at) = resolvingPercents(withHost(recipient))
         let folded = bytes.lowercasedASCII()
         if locals.contains(Array(folded[(at + 1)...])) { return .locals }
-        return virtualDomain(of: folded, at).map { .virtualDomain(key: $0.key, prepend: $0.prepend) } ?? .none
+        if let (key, prepend) = virtualDomain(of: folded, at) { return .virtualDomain(key: key, prepend: prepend) }
+        return isOfAccounts(folded[(at + 1)...]) ? .accounts : .none
     }
 
     /// A rewritten recipient as people know it, for bounces: without the prepend of its virtual domain (spec-qmail §8.3; `user@domain`
@@ -62,6 +70,27 @@ package struct AddressRewriting: Sendable {
             recipient.bytes.starts(with: prepend + [ASCII.hyphen])
         else { return recipient }
         return Address(recipient.bytes.dropFirst(prepend.count + 1)) ?? recipient
+    }
+
+    /// Whether neither `locals` nor `virtualdomains` say whose a rewritten recipient is.
+    package func leavesToAccounts(_ recipient: Address) -> Bool {
+        guard let domain = recipient.domain?.lowercasedASCII() else { return false }
+        return !locals.contains(domain) && virtualDomain(domain[...]) == nil && !isPrepended(recipient, domain)
+    }
+
+    /// Whether it is what an entry `user@domain:prepend` makes of `user@domain`.
+    private func isPrepended(_ recipient: Address, _ domain: [UInt8]) -> Bool {
+        let local = recipient.localPart
+        return local.indices.contains { index in
+            guard local[index] == ASCII.hyphen, let prepend = virtualDomains[local[(index + 1)...].lowercasedASCII() + [ASCII.at] + domain] else {
+                return false
+            }
+            return !prepend.isEmpty && local[..<index].elementsEqual(prepend)
+        }
+    }
+
+    private func isOfAccounts(_ domain: ArraySlice<UInt8>) -> Bool {
+        !accountDomains.isEmpty && domainInALabels(domain).map(accountDomains.contains) == true
     }
 
     private func withHost(_ recipient: Address) -> [UInt8] {

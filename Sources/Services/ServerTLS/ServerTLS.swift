@@ -24,6 +24,7 @@ package final class ServerTLS {
     private let keys: KeyClient
     private let certificates: CertificateFolder
     private var contexts: [String: NIOSSLContext] = [:]
+    private var hasComplained = false
     /// The handshake whose bytes are being handled, for the callback that learns the server name.
     var handshake: HandshakeObserver?
 
@@ -42,9 +43,10 @@ package final class ServerTLS {
 
     package func stop() { keys.stop() }
 
-    /// Whether there is a certificate to show. Looks for changed files, at most once a second: call it at the start of a connection.
+    /// Whether there is a certificate to show. Looks for changed files, at most once a second.
     package func isAvailable() -> Bool {
         if certificates.refresh() { contexts = [:] }
+        if certificates.standard != nil { hasComplained = false }
         return certificates.standard != nil
     }
 
@@ -62,8 +64,12 @@ package final class ServerTLS {
     }
 
     private func context(for service: String) throws -> NIOSSLContext {
+        guard isAvailable(), let standard = certificates.standard else {
+            if !hasComplained { log("\(role): warning: there is no certificate in tls/: clients of \(service) are sent away") }
+            hasComplained = true
+            throw NoCertificate()
+        }
         if let known = contexts[service] { return known }
-        guard let standard = certificates.standard else { throw NoCertificate() }
         let context = try NIOSSLContext(configuration: configuration(standard))
         contexts[service] = context
         return context

@@ -1,3 +1,4 @@
+private import Accounts
 private import Addresses
 private import Bytes
 private import Frames
@@ -17,6 +18,7 @@ extension RouteAnswer {
         switch rule {
         case .locals: [("because", JSON.quoted("locals"))]
         case .virtualDomain(let key, _): [("because", JSON.quoted("virtualdomains")), ("key", JSON.quoted(key.text))]
+        case .accounts: [("because", JSON.quoted("accounts"))]
         case .none: [("because", "null")]
         }
     }
@@ -29,6 +31,17 @@ extension RouteAnswer {
                 ("user", JSON.quoted(user.name.text)), ("uid", "\(user.uid)"), ("gid", "\(user.gid)"), ("home", JSON.quoted(user.home.text)),
                 ("dash", JSON.quoted(user.dash.text)), ("ext", JSON.quoted(user.ext.text)), ("dotQmail", Self.path(file)),
                 ("dotQmailIsKnown", "\(file != .unknown)"),
+            ]
+        case .account(let finding):
+            let (mailbox, forwards): ([UInt8]?, [[UInt8]]) =
+                switch finding {
+                case .nobody: (nil, [])
+                case .targets(let targets): (nil, targets)
+                case .mailbox(let address, _, let keepsMail, let forwards, _): (keepsMail ? address.bytes : nil, forwards)
+                }
+            return [
+                ("mailbox", mailbox.map { JSON.quoted($0.text) } ?? "null"),
+                ("forwards", "[\(forwards.map { JSON.quoted($0.text) }.joined(separator: ","))]"),
             ]
         case .discarded: return [("discarded", "true")]
         case .program(let path): return [("program", JSON.quoted(path.text))]

@@ -1,3 +1,4 @@
+private import Accounts
 private import Addresses
 private import Bytes
 private import Frames
@@ -12,6 +13,7 @@ extension RouteAnswer {
         lines.append(("channel", "\(channel): \(reason)"))
         switch way {
         case .local(let finding, let file): lines += Self.lines(finding, file)
+        case .account(let finding): lines += Self.lines(finding)
         case .discarded: lines.append(("trash", "an empty local part: the mail is thrown away"))
         case .remote(let key, let plan, let resting): lines += Self.lines(key, plan, resting)
         case .program(let path): lines.append(("program", "\(Terminal.visible(path)), as control/remoteprogram says"))
@@ -30,6 +32,7 @@ extension RouteAnswer {
         case .virtualDomain(let key, let prepend):
             let line = "line \"\(Terminal.visible(key)):\(Terminal.visible(prepend))\" of virtualdomains"
             return prepend.isEmpty ? "\(line), an exception" : line
+        case .accounts: return "its domain has accounts of our own"
         case .none: return "its domain is in neither locals nor virtualdomains"
         }
     }
@@ -46,6 +49,16 @@ extension RouteAnswer {
             ("user", "\(Terminal.visible(user.name)), uid \(user.uid), gid \(user.gid)"), ("home", Terminal.visible(user.home)),
             (".qmail", instructions),
         ]
+    }
+
+    private static func lines(_ finding: AccountDirectory.Finding) -> [(String, String)] {
+        switch finding {
+        case .nobody: return [("account", "none: no mailbox here by that name")]
+        case .targets(let targets): return [("forwards", targets.map { Terminal.visible($0) }.joined(separator: ", "))]
+        case .mailbox(let address, _, let keepsMail, let forwards, _):
+            let mailbox = ("mailbox", Terminal.visible(address.bytes))
+            return (keepsMail ? [mailbox] : []) + (forwards.isEmpty ? [] : [("forwards", forwards.map { Terminal.visible($0) }.joined(separator: ", "))])
+        }
     }
 
     private static func lines(_ key: [UInt8]?, _ plan: ConnectionPlan, _ resting: Set<IPAddress>) -> [(String, String)] {

@@ -1,3 +1,4 @@
+internal import Accounts
 internal import Addresses
 private import ControlFiles
 private import ExchangerLookup
@@ -11,6 +12,8 @@ internal import Routing
 struct RouteAnswer {
     enum Way {
         case local(LocalUserDirectory.Finding, DotQmailSearch)
+        /// A domain with accounts of our own.
+        case account(AccountDirectory.Finding)
         /// Empty local parts: qmail-lspawn throws such mail away.
         case discarded
         /// Behind the key of `smtproutes` that decided, if one did.
@@ -33,6 +36,7 @@ struct RouteAnswer {
         rule = rewriting.rule(for: asked)
         (channel, recipient, _) = rewriting.channel(of: asked)
         switch channel {
+        case .local where rule == .accounts: way = try Self.accountWay(recipient)
         case .local: way = Self.localWay(recipient)
         case .remote: way = try Self.remoteWay(recipient, control)
         }
@@ -40,9 +44,9 @@ struct RouteAnswer {
 
     var goesNowhere: Bool {
         switch way {
-        case .ended: true
+        case .ended, .account(.nobody): true
         case .local(let finding, let file): finding.verdict == .nonexistent || file == .none && !finding.user.dash.isEmpty
-        case .discarded, .remote, .program: false
+        case .account, .discarded, .remote, .program: false
         }
     }
 
@@ -54,6 +58,14 @@ struct RouteAnswer {
             return .local(finding, DotQmailSearch(home: Array(user.home), dash: user.dash, ext: user.ext))
         } catch {
             return .ended(error.report)
+        }
+    }
+
+    private static func accountWay(_ recipient: Address) throws(Complaint) -> Way {
+        do throws(AccountDirectory.Failure) {
+            return .account(try AccountDirectory.open()?.find(recipient.localPart, at: recipient.domain ?? []) ?? .nobody)
+        } catch {
+            throw Complaint("\(AccountDirectory.path): \(error.text)")
         }
     }
 

@@ -56,9 +56,18 @@ enum CheckPassword {
     private static func account(_ credentials: Credentials) throws(Refusal) -> Account {
         let account = try find(credentials.login)
         // Also for an account that is not there: the time that a no takes must not tell.
-        let made = try Crypt.hash(credentials.password, as: account?.hash ?? Crypt.decoy)
-        guard let account, !account.hash.isEmpty, isEqual(made, account.hash), account.uid != 0 else { throw .denied }
+        let isRight = try verify(credentials.password, account?.hash ?? PasswordHash.decoy)
+        guard isRight, let account, account.uid != 0 else { throw .denied }
         return account
+    }
+
+    private static func verify(_ password: [UInt8], _ hash: [UInt8]) throws(Refusal) -> Bool {
+        do throws(PasswordHash.Failure) {
+            return try PasswordHash.verify(password, hash)
+        } catch {
+            complain(error.description)
+            throw .trouble
+        }
     }
 
     private static func find(_ login: [UInt8]) throws(Refusal) -> Account? {
@@ -89,11 +98,6 @@ enum CheckPassword {
         return Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
     }
 
-    /// Looks at all bytes whatever they are.
-    private static func isEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
-        one.count == other.count && zip(one, other).reduce(0) { $0 | ($1.0 ^ $1.1) } == 0
-    }
-
     // MARK: - Becoming the account
 
     private static func become(_ account: Account, _ login: [UInt8]) throws(Refusal) {
@@ -105,33 +109,6 @@ enum CheckPassword {
         for (name, value) in [("USER", login), ("HOME", account.home), ("SHELL", account.shell)] {
             let text = CStrings([value])
             withExtendedLifetime(text) { if let start = text.pointers[0] { setenv(name, start, 1) } }
-        }
-    }
-
-    // MARK: - crypt(3)
-
-    /// libcrypt, opened when it is needed: linked, it would be loaded by every program that this one file is.
-    private enum Crypt {
-        /// Costs as much as the passwords that the system makes; no password has this hash.
-        static let decoy = Array("$y$j9T$decoydecoydecoydecoyd0$".utf8)
-
-        private typealias Function = @convention(c) (UnsafePointer<CChar>, UnsafePointer<CChar>) -> UnsafeMutablePointer<CChar>?
-
-        /// Empty when the setting is no hash: such accounts are locked.
-        static func hash(_ password: [UInt8], as setting: [UInt8]) throws(Refusal) -> [UInt8] {
-            guard let library = dlopen("libcrypt.so.1", RTLD_NOW), let symbol = dlsym(library, "crypt") else {
-                complain("libcrypt.so.1 is not there; install it (Debian: libcrypt1)")
-                throw .trouble
-            }
-            // Sound: dlsym gives the address of the function of this name, and crypt(3) has had this shape since it was made.
-            let crypt = unsafeBitCast(symbol, to: Function.self)
-            let strings = CStrings([password, setting])
-            return withExtendedLifetime(strings) {
-                guard let key = strings.pointers[0], let salt = strings.pointers[1], let made = crypt(key, salt) else { return [] }
-                let bytes = Array(UnsafeRawBufferPointer(start: made, count: strlen(made)))
-                // `*0` and its like say that it failed.
-                return bytes.first == UInt8(ascii: "*") ? [] : bytes
-            }
         }
     }
 }
