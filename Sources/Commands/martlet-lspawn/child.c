@@ -109,7 +109,7 @@ pid_t start_worker(const char *program, const struct identity *who, int *ours) {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return -1;
     pid_t pid = fork();
-    char *const arguments[] = {(char *)"martlet-local", NULL};
+    char *const arguments[] = {(char *)"martlet-local", who->confined ? (char *)"confined" : NULL, NULL};
     if (pid == 0) child(&(struct start){program, arguments, environment, 1}, who, pair[1]);
     int code = errno;
     close(pair[1]);

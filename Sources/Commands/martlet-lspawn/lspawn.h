@@ -56,7 +56,7 @@ int send_packet(int socket, const void *packet, size_t length, int descriptor);
 int connect_packets(const char *path);
 
 /* child.c */
-struct identity { uid_t uid; gid_t gid; char *home; };
+struct identity { uid_t uid; gid_t gid; char *home; int confined; }; /* confined: shares its uid with others, and locks itself into its home */
 /* What a child that cannot start says on its socket in place of an answer, a type of its own; then the step and the errno. */
 enum { START_FAILED = 255 };
 enum step { STEP_SETUP = 1, STEP_IDENTITY, STEP_HOME, STEP_EXEC };

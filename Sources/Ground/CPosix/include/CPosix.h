@@ -67,6 +67,9 @@ char *const *martlet_environment(void);
 /* The arguments of this process with argv[0], NULL at the end. Unlike CommandLine it needs no /proc and no descriptor. */
 char *const *martlet_arguments(void);
 int martlet_set_no_new_privileges(void);
+/* Landlock: from now on this thread and its children open files below the directory only, and execute none. The version of what the kernel restricts,
+   or -errno; -EOPNOTSUPP where it restricts too little to deliver mail under. */
+int martlet_confine(int directory);
 /* No core file and no look into this process's memory but for root (PR_SET_DUMPABLE). 0, or -1 with errno. */
 int martlet_hide_memory(void);
 /* The account's hash in the shadow file into buffer, NUL at the end; "!" when the account has expired. 1 found, 0 none, or -errno; -EACCES without the right to look. */
