@@ -7,7 +7,7 @@ enum KnownFiles {
         "timeoutremote", "timeoutsmtpd", "virtualdomains", "bounceformat", "bouncemaxbytes", "concurrencyincoming", "concurrencyperhost",
         "concurrencyperip", "dnssec", "maxrecipients", "minuid", "moreipme", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers",
         "smtplisten", "smtprules",
-        "smtpworkers", "timeoutlocal", "timeoutremoteprogram",
+        "smtpworkers", "timeoutlocal", "timeoutremoteprogram", "authbackends", "hashthreads", "logindomain", "sendmessages", "sendrecipients",
     ]
     static let numbers = [
         "concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes", "queuelifetime", "timeoutconnect", "timeoutremote",
