@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import os
+import signal
 import socket
 import struct
 import threading
@@ -48,11 +49,12 @@ class FakeAuth:
         self.listener.bind(str(path))
         os.chmod(path, 0o666)
         self.listener.listen(10)
-        self.connected = 0
+        self.connected, self.peers = 0, []
         threading.Thread(target=self._accept, daemon=True).start()
-        # Whoever was connected to the old one comes here now.
-        server.kill("auth")
-        wait_until(lambda: self.connected >= len(server.pids()["smtpd"]), "smtpd does not ask auth")
+        # Those that follow connect to this one.
+        for pid in server.pids()["smtpd"]:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.connected >= len(server.pids().get("smtpd", [0])), "smtpd does not ask auth")
 
     def __enter__(self):
         return self
@@ -60,11 +62,19 @@ class FakeAuth:
     def __exit__(self, *_):
         self.listener.close()
 
+    def lose(self):
+        """Drops who is connected; they come again."""
+        for peer in self.peers:
+            with contextlib.suppress(OSError):
+                peer.shutdown(socket.SHUT_RDWR)
+        self.peers.clear()
+
     def _accept(self):
         with contextlib.suppress(OSError):
             while True:
                 peer, _ = self.listener.accept()
                 self.connected += 1
+                self.peers.append(peer)
                 threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
     def _serve(self, peer):
@@ -87,8 +97,11 @@ class FakeAuth:
             self.begun.append((service, bool(encrypted), address, mechanism))
             if self.refusal:
                 return b"\x43" + token + bytes([self.refusal])
-            if mechanism == b"LOGIN" and initial is None:
-                return b"\x41" + token + b"Username:"
+            if mechanism == b"LOGIN":
+                if initial is None:
+                    return b"\x41" + token + b"Username:"
+                self.names[token] = initial
+                return b"\x41" + token + b"Password:"
             return self._plain(token, initial) if initial is not None else b"\x41" + token
         if kind == 2:
             token = payload.take(4)
