@@ -5,7 +5,8 @@ enum KnownFiles {
         "defaulthost", "doublebouncehost", "doublebounceto", "envnoathost", "helohost", "idhost", "localiphost", "locals", "morercpthosts",
         "morercpthosts.cdb", "percenthack", "plusdomain", "qmqpservers", "queuelifetime", "rcpthosts", "smtpgreeting", "smtproutes", "timeoutconnect",
         "timeoutremote", "timeoutsmtpd", "virtualdomains", "bounceformat", "bouncemaxbytes", "concurrencyincoming", "concurrencyperhost",
-        "concurrencyperip", "dnssec", "maxrecipients", "minuid", "moreipme", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers", "smtplisten", "smtprules",
+        "concurrencyperip", "dnssec", "maxrecipients", "minuid", "moreipme", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers",
+        "smtplisten", "smtprules",
         "smtpworkers", "timeoutlocal", "timeoutremoteprogram",
     ]
     static let numbers = [
