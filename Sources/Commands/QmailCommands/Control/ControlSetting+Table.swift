@@ -46,7 +46,7 @@ extension ControlSetting {
         ControlSetting("smtpgreeting", .text(nil), "SMTP greeting: 220 ", "", "The greeting; it begins with the host name."),
         ControlSetting(
             "smtproutes", .list(whenAbsent: "No artificial SMTP routes."), "SMTP route: ", "",
-            "domain:relay or domain:relay:port: where mail goes instead of to its exchangers."),
+            "domain:relay or domain:relay:port: where mail goes instead of to its exchangers; behind it tls=, name=, user=, passwordfile=."),
         ControlSetting("timeoutconnect", .number(60), "SMTP client connection timeout is ", " seconds", "Seconds for a connection to another host."),
         ControlSetting("timeoutremote", .number(1200), "SMTP client data timeout is ", " seconds", "Seconds for each step of another host."),
         ControlSetting(
@@ -61,6 +61,9 @@ extension ControlSetting {
         ControlSetting(
             "bouncemaxbytes", .number(1_048_576), "Bounces return whole messages of up to ", " bytes", ours: true,
             "Of a larger message only the header goes back; 0 is no limit."),
+        ControlSetting(
+            "cafile", .text("/etc/ssl/certs/ca-certificates.crt"), "Certificates of other hosts are trusted by ", "", ours: true,
+            "The authorities that certificates of other hosts are trusted by."),
         ControlSetting("concurrencyincoming", .number(4000), "SMTP connection limit is ", "", ours: true, "SMTP connections at a time."),
         ControlSetting(
             "concurrencyperhost", .number(20), "Remote concurrency for one host is ", "", ours: true, "Remote deliveries at a time to one host."),
