@@ -6,7 +6,8 @@ enum KnownFiles {
         "morercpthosts.cdb", "percenthack", "plusdomain", "qmqpservers", "queuelifetime", "rcpthosts", "smtpgreeting", "smtproutes", "timeoutconnect",
         "timeoutremote", "timeoutsmtpd", "virtualdomains", "bounceformat", "bouncemaxbytes", "cafile", "concurrencyincoming", "concurrencyperhost",
         "concurrencyperip", "dnssec", "maxrecipients", "minuid", "moreipme", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers",
-        "smtplisten", "smtprules",
+        "lmtplisten", "proxyclients", "qmqplisten", "qmqprules", "qmtplisten", "senderlogin", "smtpslisten", "submissionlisten",
+        "submissionslisten", "smtplisten", "smtprules",
         "smtpworkers", "timeoutlocal", "timeoutremoteprogram",
     ]
     static let numbers = [

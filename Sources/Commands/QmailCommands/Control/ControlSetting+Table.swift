@@ -75,11 +75,26 @@ extension ControlSetting {
             "Lines of a .qmail file, for users without one."),
         ControlSetting("dnssec", .number(0), "DNSSEC validation is ", "", ours: true, "Not 0: answers of DNS are validated."),
         ControlSetting(
+            "lmtplisten", .list(whenAbsent: "LMTP is not served."), "LMTP is served on ", ".", ours: true,
+            "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
+        ControlSetting(
             "maxrecipients", .number(1000), "SMTP recipient limit is ", " for a message", ours: true, "Recipients of one message that SMTP takes."),
         ControlSetting("minuid", .number(100), "Lowest uid for deliveries is ", "", ours: true, "No delivery runs under a uid below it."),
         ControlSetting(
             "moreipme", .list(whenAbsent: "Only the addresses of its interfaces are this host's."), "Also this host: ", ".", ours: true,
             "More addresses that are this host."),
+        ControlSetting(
+            "proxyclients", .list(whenAbsent: "No proxies."), "Proxy: ", ".", ours: true,
+            "Proxies, whose connections begin with a PROXY header: ADDRESS, ADDRESS/BITS or unix."),
+        ControlSetting(
+            "qmqplisten", .list(whenAbsent: "QMQP is not served."), "QMQP is served on ", ".", ours: true,
+            "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
+        ControlSetting(
+            "qmqprules", .list(whenAbsent: "Nobody may connect by QMQP."), "QMQP rule: ", "", ours: true,
+            "Rules of tcprules: who may connect by QMQP, which relays everything; without a rule nobody."),
+        ControlSetting(
+            "qmtplisten", .list(whenAbsent: "QMTP is not served."), "QMTP is served on ", ".", ours: true,
+            "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
         ControlSetting(
             "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
         ControlSetting(
@@ -92,12 +107,24 @@ extension ControlSetting {
             "resolvers", .list(whenAbsent: "Name servers are those of /etc/resolv.conf."), "Name server: ", ".", ours: true,
             "Name servers, IP or IP@PORT."),
         ControlSetting(
+            "senderlogin", .list(whenAbsent: "Accounts send with their own addresses only."), "May send: ", "", ours: true,
+            "SENDER ACCOUNT: addresses that an account may send with besides its own; * for all, @host for all of a host."),
+        ControlSetting(
             "smtplisten", .list(whenAbsent: "SMTP is served on port 25, or on 127.0.0.1:2525 without root."), "SMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH; an empty file: no SMTP."),
         ControlSetting(
             "smtprules", .list(whenAbsent: "Any host may connect by SMTP."), "SMTP rule: ", "", ours: true,
             "Rules of tcprules: who may connect, and with which variables."),
+        ControlSetting(
+            "smtpslisten", .list(whenAbsent: "SMTP inside TLS is not served."), "SMTP inside TLS is served on ", ".", ours: true,
+            "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, with TLS from the first byte."),
         ControlSetting("smtpworkers", .text("half the processors"), "Number of smtpd processes is ", "", ours: true, "smtpd processes, 1 to 256."),
+        ControlSetting(
+            "submissionlisten", .list(whenAbsent: "Submission is not served."), "Submission is served on ", ".", ours: true,
+            "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH: SMTP for those who log in."),
+        ControlSetting(
+            "submissionslisten", .list(whenAbsent: "Submission inside TLS is not served."), "Submission inside TLS is served on ", ".", ours: true,
+            "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH: submission with TLS from the first byte."),
         ControlSetting(
             "timeoutlocal", .number(0), "Time limit for programs of .qmail files is ", " seconds", ours: true,
             "Seconds that a program of a .qmail file may run; 0 is no limit."),
