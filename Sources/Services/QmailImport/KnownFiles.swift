@@ -5,8 +5,8 @@ enum KnownFiles {
         "defaulthost", "doublebouncehost", "doublebounceto", "envnoathost", "helohost", "idhost", "localiphost", "locals", "morercpthosts",
         "morercpthosts.cdb", "percenthack", "plusdomain", "qmqpservers", "queuelifetime", "rcpthosts", "smtpgreeting", "smtproutes", "timeoutconnect",
         "timeoutremote", "timeoutsmtpd", "virtualdomains", "bounceformat", "bouncemaxbytes", "concurrencyincoming", "concurrencyperhost",
-        "concurrencyperip", "dnssec", "maxrecipients", "minuid", "moreipme", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers", "smtplisten", "smtprules",
-        "smtpworkers", "timeoutlocal", "timeoutremoteprogram",
+        "concurrencyperip", "dnssec", "maxrecipients", "minuid", "moreipme", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers", "smtplisten",
+        "smtprules", "smtpworkers", "timeoutlocal", "timeoutremoteprogram", "authinsecure", "authmechanisms", "concurrencypop3", "pop3listen", "pop3slisten",
     ]
     static let numbers = [
         "concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes", "queuelifetime", "timeoutconnect", "timeoutremote",
