@@ -101,6 +101,7 @@ let package = Package(
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
         module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "MailboxStorage", "Posix"]),
         module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
+        module("Services", "ExchangerLookup", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "RemoteDelivery", "Resolver"]),
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
@@ -114,21 +115,22 @@ let package = Package(
         // Roles.
         module("Roles", "RoleContext", ["Bytes", "CPosix", "Posix"]),
         module("Roles", "QueueRole", ["Addresses", "Boundaries", "Bounces", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Journal", "JournalFormat", "Posix", "QueueStore", "RoleContext", "Routing", "Schedule", "Storage"]),
-        module("Roles", "RouteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
+        module("Roles", "RouteRole", ["Accounts", "Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
         module("Roles", "DNSRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "Resolver", "RoleContext"]),
         module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Logins", "MessageHeader", "Posix", "ProxyProtocol", "QMQP", "QMTP", "Reception", "RoleContext", "SASL", "SMTPReception", "SMTPServer", "ServerTLS", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "KeysRole", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RoleContext", crypto("Crypto"), crypto("CryptoExtras"), certificates]),
         module("Roles", "AuthRole", ["Addresses", "Authentication", "Boundaries", "Bytes", "Checkpassword", "ControlFiles", "Frames", "Posix", "RoleContext", "SASL"]),
         module("Roles", "AccessRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "CPosix", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
-        module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SMTPClient", nio("NIOCore"), nio("NIOPosix")]),
+        module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SASL", "SMTPClient", certificates, nio("NIOCore"), nio("NIOPosix"), nioTLS]),
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
-        module("Commands", "MartletCommands", ["AccountAdministration", "Accounts", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "ExchangerLookup", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
+        module("Commands", "MartletCommands", ["AccountAdministration", "Accounts", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "ExchangerLookup", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("qmail-inject", ["QmailCommands"], links: [.unsafeFlags(carryingAll)]),
         program("martlet", ["MartletCommands"], links: wholeFoundation),
+        program("martlet-tls", ["Boundaries", "Bytes", "CPosix", "Posix", "Reception", "ServerTLS", nio("NIOCore"), nio("NIOPosix")], links: foundation),
         program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
 
         // Tests.

@@ -68,7 +68,7 @@ def as_account():
 def copy_programs(target):
     """The programs under test with qmail's names, where every account can reach them."""
     source = pathlib.Path(os.environ.get("MARTLET_BIN", ROOT / ".build/release"))
-    for name in ("martletd", "martlet", "qmail", "qmail-inject", "martlet-lspawn"):
+    for name in ("martletd", "martlet", "martlet-tls", "qmail", "qmail-inject", "martlet-lspawn"):
         shutil.copy(source / name, target / name)
         os.chmod(target / name, 0o755)
     for name, program in command_names(target).items():

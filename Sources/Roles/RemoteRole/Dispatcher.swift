@@ -84,10 +84,10 @@ final class Dispatcher {
         directory.find(destination, moreOwn: settings.moreOwnAddresses) { [unowned self] answer in
             switch answer {
             case .ended(let report): giveUp(report)
-            case .found(let candidates):
+            case .found(let plan):
                 dispatch(
                     Errand(
-                        ticket: ticket, destination: destination, candidates: candidates, sender: request.sender, recipients: request.recipients,
+                        ticket: ticket, destination: destination, plan: plan, sender: request.sender, recipients: request.recipients,
                         content: content, heloHost: heloHost, connectTimeout: Int64(settings.connectTimeout),
                         remoteTimeout: Int64(settings.remoteTimeout)))
             }

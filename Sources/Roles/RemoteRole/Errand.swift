@@ -6,7 +6,9 @@ internal import RemoteDelivery
 enum Destination: Hashable, Sendable {
     /// The exchangers of this domain, in lower case.
     case domain([UInt8])
-    case relay(SMTPRoutes.Relay)
+    case relay(Relay)
+
+    var relay: Relay? { if case .relay(let relay) = self { relay } else { nil } }
 }
 
 /// One delivery on its way to the event loop.
@@ -25,7 +27,7 @@ struct Errand: Sendable {
 
     let ticket: Ticket
     let destination: Destination
-    let candidates: Candidates
+    let plan: ConnectionPlan
     let sender: Address
     let recipients: [Address]
     let content: MessageContent

@@ -39,11 +39,11 @@ package struct RemoteSettings: Sendable {
 
     private static func routes(_ control: ControlDirectory) throws -> SMTPRoutes {
         let routes = try SMTPRoutes(control.map("smtproutes") ?? [:])
-        guard let key = routes.invalidKey else { return routes }
+        guard let (key, problem) = routes.fault else { return routes }
         // Of equal keys the last counts.
         let line = try entries(control, "smtproutes").last { $0.text.prefix { $0 != ASCII.colon }.lowercasedASCII() == key }
         throw ControlFileError(
-            file: control.file("smtproutes"), line: line?.number ?? 0, problem: "the route of \"\(key.text)\" is not RELAY or RELAY:PORT")
+            file: control.file("smtproutes"), line: line?.number ?? 0, problem: "the route of \"\(key.text)\" \(problem)")
     }
 
     private static func addresses(_ control: ControlDirectory, _ name: String) throws -> [IPAddress] {
