@@ -57,6 +57,12 @@ extension ControlSetting {
     ]
 
     private static let ours: [ControlSetting] = [
+        ControlSetting(
+            "authinsecure", .list(whenAbsent: "Nobody may log in without TLS."), "Log in without TLS: ", "", ours: true,
+            "ADDRESS, ADDRESS/BITS or unix: clients there may log in without TLS."),
+        ControlSetting(
+            "authmechanisms", .list(whenAbsent: "Clients log in by PLAIN or LOGIN."), "Login mechanism: ", "", ours: true,
+            "PLAIN, LOGIN, SCRAM-SHA-256, CRAM-MD5 or APOP, one a line."),
         ControlSetting("bounceformat", .text("report"), "Bounce format is ", "", ours: true, "report: multipart/report; qsbmf: the bytes of qmail."),
         ControlSetting(
             "bouncemaxbytes", .number(1_048_576), "Bounces return whole messages of up to ", " bytes", ours: true,
@@ -68,8 +74,10 @@ extension ControlSetting {
         ControlSetting(
             "concurrencyperhost", .number(20), "Remote concurrency for one host is ", "", ours: true, "Remote deliveries at a time to one host."),
         ControlSetting(
-            "concurrencyperip", .number(50), "SMTP connection limit for one address is ", "", ours: true, "SMTP connections at a time of one address."
+            "concurrencyperip", .number(50), "Connection limit for one address is ", "", ours: true,
+            "SMTP connections, and POP3 connections, at a time of one address."
         ),
+        ControlSetting("concurrencypop3", .number(1000), "POP3 connection limit is ", "", ours: true, "POP3 connections at a time."),
         ControlSetting(
             "defaultdelivery", .list(whenAbsent: "Default delivery is ./Maildir/."), "Default delivery: ", "", ours: true,
             "Lines of a .qmail file, for users without one."),
@@ -95,6 +103,10 @@ extension ControlSetting {
         ControlSetting(
             "qmtplisten", .list(whenAbsent: "QMTP is not served."), "QMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
+            "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
+        ControlSetting(
+            "pop3slisten", .list(whenAbsent: "No POP3 with TLS first."), "POP3 with TLS first on ", "", ours: true,
+            "As pop3listen, for TLS from the first byte."),
         ControlSetting(
             "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
         ControlSetting(
