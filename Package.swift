@@ -108,6 +108,7 @@ let package = Package(
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
         module("Services", "ServerTLS", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Posix", "Reception", nio("NIOCore"), nio("NIOTLS"), nioTLS]),
         module("Services", "Logins", ["Addresses", "Boundaries", "ConnectionRules", "ControlFiles", "FrameChannels", "Frames", "Posix", "SASL", nio("NIOCore")]),
+        module("Services", "ClientTLS", ["ControlFiles", "Posix", "ServerTLS", nio("NIOCore"), nio("NIOTLS"), nioTLS, certificates]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "Posix", "SASL", database]),
         module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix", "Routing", "SASL"]),
@@ -122,7 +123,7 @@ let package = Package(
         module("Roles", "KeysRole", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RoleContext", crypto("Crypto"), crypto("CryptoExtras"), certificates]),
         module("Roles", "AuthRole", ["Accounts", "Addresses", "Authentication", "Boundaries", "Bytes", "ControlFiles", "Frames", "Logins", "Posix", "RoleContext", "Routing", "SASL"]),
         module("Roles", "AccessRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "CPosix", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
-        module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SASL", "SMTPClient", certificates, nio("NIOCore"), nio("NIOPosix"), nioTLS]),
+        module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ClientTLS", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SASL", "SMTPClient", certificates, nio("NIOCore"), nio("NIOPosix"), nioTLS]),
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
