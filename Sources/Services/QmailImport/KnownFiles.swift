@@ -4,8 +4,10 @@ enum KnownFiles {
         "me", "badmailfrom", "bouncefrom", "bouncehost", "concurrencylocal", "concurrencyremote", "databytes", "defaultdelivery", "defaultdomain",
         "defaulthost", "doublebouncehost", "doublebounceto", "envnoathost", "helohost", "idhost", "localiphost", "locals", "morercpthosts",
         "morercpthosts.cdb", "percenthack", "plusdomain", "qmqpservers", "queuelifetime", "rcpthosts", "smtpgreeting", "smtproutes", "timeoutconnect",
-        "timeoutremote", "timeoutsmtpd", "virtualdomains", "bounceformat", "bouncemaxbytes", "concurrencyincoming", "concurrencyperhost",
-        "concurrencyperip", "dnssec", "maxrecipients", "minuid", "moreipme", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers", "smtplisten", "smtprules",
+        "timeoutremote", "timeoutsmtpd", "virtualdomains", "bounceformat", "bouncemaxbytes", "bouncesperhour", "concurrencyincoming",
+        "concurrencyperhost",
+        "concurrencyperip", "dnssec", "maxrecipients", "minuid", "moreipme", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers",
+        "smtplisten", "smtprules",
         "smtpworkers", "timeoutlocal", "timeoutremoteprogram",
     ]
     static let numbers = [

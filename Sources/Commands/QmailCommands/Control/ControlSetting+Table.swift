@@ -61,6 +61,9 @@ extension ControlSetting {
         ControlSetting(
             "bouncemaxbytes", .number(1_048_576), "Bounces return whole messages of up to ", " bytes", ours: true,
             "Of a larger message only the header goes back; 0 is no limit."),
+        ControlSetting(
+            "bouncesperhour", .number(100), "Bounces to one remote address leave at up to ", " an hour", ours: true,
+            "More are kept until their time; 0 is no limit."),
         ControlSetting("concurrencyincoming", .number(4000), "SMTP connection limit is ", "", ours: true, "SMTP connections at a time."),
         ControlSetting(
             "concurrencyperhost", .number(20), "Remote concurrency for one host is ", "", ours: true, "Remote deliveries at a time to one host."),
