@@ -58,7 +58,8 @@ extension ControlSetting {
 
     private static let ours: [ControlSetting] = [
         ControlSetting(
-            "authbackends", .list(whenAbsent: "Logins are asked of our accounts, and as root of the system's."), "Logins are asked of ", ".", ours: true,
+            "authbackends", .list(whenAbsent: "Logins are asked of our accounts, and as root of the system's."), "Logins are asked of ", ".",
+            ours: true,
             "accounts, system, pam, shadow or program /PATH, in the order they are asked."),
         ControlSetting(
             "authinsecure", .list(whenAbsent: "Nobody may log in without TLS."), "Log in without TLS: ", "", ours: true,
@@ -88,7 +89,8 @@ extension ControlSetting {
             "defaultdelivery", .list(whenAbsent: "Default delivery is ./Maildir/."), "Default delivery: ", "", ours: true,
             "Lines of a .qmail file, for users without one."),
         ControlSetting("dnssec", .number(0), "DNSSEC validation is ", "", ours: true, "Not 0: answers of DNS are validated."),
-        ControlSetting("hashthreads", .text("the processors"), "Passwords hashed at a time: ", "", ours: true, "Threads that hash passwords, 1 to 64."),
+        ControlSetting(
+            "hashthreads", .text("the processors"), "Passwords hashed at a time: ", "", ours: true, "Threads that hash passwords, 1 to 64."),
         ControlSetting("logindomain", .text(""), "Logins without a domain are of ", "", ours: true, "Added to logins without a domain."),
         ControlSetting(
             "lmtplisten", .list(whenAbsent: "LMTP is not served."), "LMTP is served on ", ".", ours: true,
@@ -99,6 +101,8 @@ extension ControlSetting {
         ControlSetting(
             "moreipme", .list(whenAbsent: "Only the addresses of its interfaces are this host's."), "Also this host: ", ".", ours: true,
             "More addresses that are this host."),
+        ControlSetting(
+            "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
         ControlSetting(
             "pop3slisten", .list(whenAbsent: "No POP3 with TLS first."), "POP3 with TLS first on ", "", ours: true,
             "As pop3listen, for TLS from the first byte."),
@@ -114,7 +118,6 @@ extension ControlSetting {
         ControlSetting(
             "qmtplisten", .list(whenAbsent: "QMTP is not served."), "QMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
-            "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
         ControlSetting(
             "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
         ControlSetting(
