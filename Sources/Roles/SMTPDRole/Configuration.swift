@@ -19,6 +19,8 @@ struct Configuration {
     private let qmqpRules: ConnectionRules
     /// Proxies, whose connections begin with a PROXY header.
     let proxyClients: Networks
+    /// Asked about clients who are strangers.
+    let clientLists: [ClientList]
     /// As SASL calls them, in the order of the reply to EHLO.
     let mechanisms: [String]
     /// Whoever is here may log in without TLS.
@@ -35,7 +37,7 @@ struct Configuration {
 
     static let files =
         Policy.files + [
-            "timeoutsmtpd", "maxrecipients", "smtprules", "qmqprules", "proxyclients", "concurrencyincoming", "concurrencyperip", "authmechanisms",
+            "timeoutsmtpd", "maxrecipients", "smtprules", "qmqprules", "proxyclients", "dnsbllist", "concurrencyincoming", "concurrencyperip", "authmechanisms",
             "authinsecure", "senderlogin", "defaulthost", "defaultdomain", "plusdomain", "idhost",
         ]
     private static let defaultConcurrency: UInt64 = 4000
@@ -53,6 +55,7 @@ struct Configuration {
         rules = try Configuration.rules(control, "smtprules")
         qmqpRules = try Configuration.rules(control, "qmqprules")
         proxyClients = try Configuration.networks(control, "proxyclients")
+        clientLists = try Configuration.clientLists(control)
         mechanisms = Mechanism.offered(try control.list("authmechanisms")).filter { $0 != .apop }.map(\.rawValue)
         clearLogins = try Configuration.networks(control, "authinsecure")
         senderLogins = try Configuration.senderLogins(control)
@@ -72,6 +75,15 @@ struct Configuration {
             return try ConnectionRules(try control.bytes(name) ?? [])
         } catch let bad as ConnectionRules.BadLine {
             throw ControlFileError(file: control.file(name), line: bad.number, problem: "not a rule of tcprules: \(logsafe(bad.line))")
+        }
+    }
+
+    private static func clientLists(_ control: ControlDirectory) throws -> [ClientList] {
+        try (control.list("dnsbllist") ?? []).map { line in
+            guard let list = ClientList(line) else {
+                throw ControlFileError(file: control.file("dnsbllist"), line: 0, problem: "not [-+=]BASE[:TEXT]: \(logsafe(line))")
+            }
+            return list
         }
     }
 
