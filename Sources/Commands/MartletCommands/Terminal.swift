@@ -42,3 +42,7 @@ enum Terminal {
         String(bytes.text.unicodeScalars.map { $0.properties.generalCategory == .control ? "_" : Character($0) })
     }
 }
+
+extension String {
+    func padded(to count: Int) -> String { self + String(repeating: " ", count: Swift.max(0, count - self.count)) }
+}

@@ -82,6 +82,8 @@ package struct Session: ~Copyable {
         case message
         /// Route or queue owe an answer, or a TLS handshake is under way.
         case waiting
+        /// So does auth; whoever has closed his side by then is not waited for.
+        case login
         case closed
     }
 
@@ -175,7 +177,8 @@ package struct Session: ~Copyable {
         case .mail where awaitsLists: .waiting
         case .idle, .mail, .chunked, .responseDue, .confirmationDue: .command
         case .data, .chunk, .refusedChunk: .message
-        case .checking, .verifying, .awaitingQueue, .permitting, .loggingIn, .startingTLS, .handshaking: .waiting
+        case .checking, .verifying, .awaitingQueue, .permitting, .startingTLS, .handshaking: .waiting
+        case .loggingIn: .login
         case .closed: .closed
         }
     }
