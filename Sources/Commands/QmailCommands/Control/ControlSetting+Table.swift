@@ -95,5 +95,7 @@ extension ControlSetting {
         ControlSetting(
             "timeoutlocal", .number(0), "Time limit for programs of .qmail files is ", " seconds", ours: true,
             "Seconds that a program of a .qmail file may run; 0 is no limit."),
+        ControlSetting(
+            "vmailuser", .text("vmail"), "Mailboxes of accounts belong to ", "", ours: true, "The account that mailboxes of accounts belong to."),
     ]
 }
