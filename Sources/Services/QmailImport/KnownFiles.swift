@@ -8,7 +8,7 @@ enum KnownFiles {
         "cafile", "concurrencyincoming", "concurrencyperhost", "concurrencyperip", "concurrencypop3", "dnssec", "lmtplisten", "maxrecipients",
         "minuid", "moreipme", "pop3listen", "pop3slisten", "proxyclients", "qmqplisten", "qmqprules", "qmtplisten", "queuesegmentbytes", "rcptprobe",
         "remoteprogram", "resolvers", "senderlogin", "smtplisten", "smtprules", "smtpslisten", "smtpworkers", "submissionlisten", "submissionslisten",
-        "timeoutlocal", "timeoutremoteprogram",
+        "timeoutlocal", "timeoutremoteprogram", "vmailuser",
     ]
     static let numbers = [
         "concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes", "queuelifetime", "timeoutconnect", "timeoutremote",

@@ -146,5 +146,7 @@ extension ControlSetting {
         ControlSetting(
             "timeoutremoteprogram", .number(7200), "Time limit for the program in the place of qmail-remote is ", " seconds", ours: true,
             "Seconds that remoteprogram may run for one recipient."),
+        ControlSetting(
+            "vmailuser", .text("vmail"), "Mailboxes of accounts belong to ", "", ours: true, "The account that mailboxes of accounts belong to."),
     ]
 }
