@@ -2,7 +2,7 @@
 # put_programs FROM TO [COMMAND]: with COMMAND (a function that takes another command), everything in TO is done through it.
 put_programs() {
     local from=$1 to=$2 as=${3:-command} program name
-    for program in martletd martlet qmail qmail-inject martlet-lspawn; do
+    for program in martletd martlet martlet-tls qmail qmail-inject martlet-lspawn; do
         # Beside the old one and over it, so that a running process keeps the file it has.
         "$as" sh -c 'cat >"$1" && chmod 755 "$1"' - "$to/.$program.new" <"$from/$program"
         "$as" mv -fT "$to/.$program.new" "$to/$program"

@@ -68,7 +68,7 @@ def as_account():
 def copy_programs(target):
     """The programs under test with qmail's names, where every account can reach them."""
     source = pathlib.Path(os.environ.get("MARTLET_BIN", ROOT / ".build/release"))
-    for name in ("martletd", "martlet", "qmail", "qmail-inject", "martlet-lspawn"):
+    for name in ("martletd", "martlet", "martlet-tls", "qmail", "qmail-inject", "martlet-lspawn"):
         shutil.copy(source / name, target / name)
         os.chmod(target / name, 0o755)
     for name, program in command_names(target).items():
@@ -123,6 +123,8 @@ class Martlet:
         self.log_path = self.home / "log"
         self.supervisor = None
         self.address = None
+        # Of each door, its last TCP address.
+        self.doors = {}
         # Arguments in front of martletd's, for what starts it elsewhere; they see to the account then.
         self.wrapper = []
         self._seen = set()
@@ -171,8 +173,8 @@ class Martlet:
         said = len(self.log())
         self.launch()
         ready = self.wait_for_log(r"^martletd: ready: (.*)$", after=said)
-        match = re.match(r"smtp on (\S+?):(\d+)(,|$)", ready[1])
-        self.address = (match[1].strip("[]"), int(match[2])) if match else None
+        self.doors = {door: (host.strip("[]"), int(port)) for door, host, port in re.findall(r"(\w+) on (\S+?):(\d+)(?:,|$)", ready[1])}
+        self.address = self.doors.get("smtp")
         return self
 
     def launch(self):

@@ -27,7 +27,7 @@ def test_staged(programs, tmp_path):
     assert (home / "man/man1/forward.1").read_text().startswith(".TH FORWARD 1 ")
     for name in ("home", "proc", "maildir"):
         assert subprocess.run(["sh", "-n", home / "boot" / name], timeout=60).returncode == 0
-    for name in ("martletd", "martlet", "qmail", "qmail-inject", "martlet-lspawn"):
+    for name in ("martletd", "martlet", "martlet-tls", "qmail", "qmail-inject", "martlet-lspawn"):
         assert (home / "bin" / name).stat().st_mode & 0o7777 == 0o755
     modes = {name: (home / name).stat().st_mode & 0o7777 for name in ("control", "users", "alias", "queue", "run", "bin")}
     assert modes == {"control": 0o755, "users": 0o755, "alias": 0o2755, "queue": 0o700, "run": 0o755, "bin": 0o755}

@@ -47,3 +47,7 @@ enum Terminal {
         }
     }
 }
+
+extension String {
+    func padded(to count: Int) -> String { self + String(repeating: " ", count: Swift.max(0, count - self.count)) }
+}

@@ -4,7 +4,7 @@ private import Bytes
 struct Command {
     /// All but STARTTLS are of four letters.
     enum Verb {
-        case helo, ehlo, mail, rcpt, data, bdat, rset, noop, vrfy, help, quit, starttls
+        case helo, ehlo, lhlo, auth, mail, rcpt, data, bdat, rset, noop, vrfy, help, quit, starttls
     }
 
     /// Nil for what is no verb of ours.
@@ -34,8 +34,10 @@ struct Command {
         switch letters {
         case 0x6865_6C6F: .helo
         case 0x6568_6C6F: .ehlo
+        case 0x6C68_6C6F: .lhlo
         case 0x6D61_696C: .mail
         case 0x7263_7074: .rcpt
+        case 0x6175_7468: .auth
         case 0x6461_7461: .data
         case 0x6264_6174: .bdat
         case 0x7273_6574: .rset

@@ -1,5 +1,6 @@
 internal import Addresses
 private import Bytes
+internal import ControlFiles
 private import Dates
 internal import Journal
 internal import JournalFormat
@@ -44,6 +45,8 @@ final class QueueManager {
     let handles: MessageHandles
     private let invokers: Invokers
     var rewriting: AddressRewriting
+    /// Their own commands change them, without a HUP: looked at for each message.
+    private let accountDomains: Watched<Set<[UInt8]>>
     private(set) var index: QueueIndex
     /// Messages that have ended and stay in ``index`` until the log says so on disk.
     private(set) var endingCount = 0
@@ -57,13 +60,14 @@ final class QueueManager {
     private let fail: (String) -> Void
 
     init(
-        loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, invokers: Invokers, store: JournalStore,
-        files: ContentFiles, index: QueueIndex, bounceThread: WorkThread, fail: @escaping (String) -> Void
+        loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, accountDomains: Watched<Set<[UInt8]>>, invokers: Invokers,
+        store: JournalStore, files: ContentFiles, index: QueueIndex, bounceThread: WorkThread, fail: @escaping (String) -> Void
     ) {
         self.loop = loop
         self.lines = lines
         self.settings = settings
         self.rewriting = rewriting
+        self.accountDomains = accountDomains
         self.invokers = invokers
         self.store = store
         self.files = files
@@ -136,6 +140,7 @@ final class QueueManager {
     }
 
     func record(of incoming: Incoming) -> (MessageRecord, content: [UInt8]?) {
+        rewriting.accountDomains = accountDomains.refreshed()
         let routed = incoming.recipients.map { PackedRecipients.Routed(route(of: $0)) }
         let now = unixTime()
         let (content, reference): ([UInt8]?, ContentReference) =

@@ -6,8 +6,8 @@ private import Posix
 private import Reception
 package import RoleContext
 
-/// Receives mail by SMTP (spec-qmail §13) and hands it to the queue. It knows no queue file, no home and no key; its only connections are to
-/// clients, `run/inject`, `run/route` and `run/keys`.
+/// Receives mail by SMTP (spec-qmail §13), LMTP, QMTP and QMQP and hands it to the queue. It knows no queue file, no home and no key; its only
+/// connections are to clients, `run/inject`, `run/route`, `run/auth` and `run/keys`.
 package enum SMTPDRole {
     /// Runs until SIGTERM.
     /// - Returns: the exit code: 0 after an orderly stop, 1 when it cannot start.

@@ -115,7 +115,3 @@ private struct Exhibit {
             QueueTable.members(message) + [("recipients", "[\(list.joined(separator: ","))]"), ("header", JSON.quoted(header.text))])
     }
 }
-
-extension String {
-    fileprivate func padded(to count: Int) -> String { self + String(repeating: " ", count: Swift.max(0, count - self.count)) }
-}

@@ -11,7 +11,6 @@ struct SMTPConversation: ~Copyable {
     private let queueProgram: [UInt8]?
     private let tls: TLSOnRequest?
     private var message: Injection?
-    private var envelope: Envelope?
     private var isClosed = false
 
     /// - Parameter queueProgram: the value of `QMAILQUEUE`.
@@ -52,21 +51,22 @@ struct SMTPConversation: ~Copyable {
         while let action = waiting.popFirst() {
             switch action {
             case .send(let bytes): try stream.write(bytes)
-            case .begin(let envelope): waiting += begin(envelope)
+            case .begin: waiting += begin()
             case .content(let bytes): waiting += attempt { (message) throws(InjectionFailure) in try message.write(bytes[...]) }
-            case .commit: waiting += commit()
+            case .commit(let envelope): waiting += commit(envelope)
             case .abort: abort()
             case .startTLS:
                 if let details = tls?.begin() { waiting += session.tlsBegan(details) } else { isClosed = true }
             case .close: isClosed = true
+            // There are no logins here.
+            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .noteSent, .noteLimit: break
             // Nobody is asked: the policy of this program has recipients unchecked.
             case .askRoute: waiting += session.routeAnswered(.unknown, moment)
             }
         }
     }
 
-    private mutating func begin(_ envelope: Envelope) -> [Session.Action] {
-        self.envelope = envelope
+    private mutating func begin() -> [Session.Action] {
         do throws(InjectionFailure) {
             message = try Injection(program: queueProgram?.text)
             return []
@@ -75,8 +75,7 @@ struct SMTPConversation: ~Copyable {
         }
     }
 
-    private mutating func commit() -> [Session.Action] {
-        guard let envelope else { return [] }
+    private mutating func commit(_ envelope: Envelope) -> [Session.Action] {
         var number: UInt64 = 0
         let refusal = attempt { (message) throws(InjectionFailure) in
             number = try message.commit(sender: envelope.sender.bytes, recipients: envelope.recipients.map(\.bytes))
