@@ -138,7 +138,7 @@ let package = Package(
         // Tests.
         .target(name: "TemporaryFolder", dependencies: ["Posix"], path: "Tests/TemporaryFolder", swiftSettings: strict),
         tests("GroundTests", ["Bytes", "CDB", "ControlFiles", "Posix", "TemporaryFolder"]),
-        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader", "ProxyProtocol", "QmailQueueFormat"]),
+        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "Checkpassword", "ConnectionRules", "Dates", "MessageHeader", "ProxyProtocol", "QmailQueueFormat"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
         tests("SMTPServerTests", ["Addresses", "Bytes", "MessageHeader", "Reception", "Routing", "SMTPClient", "SMTPServer", "WireContent"]),
         tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),

@@ -58,6 +58,9 @@ extension ControlSetting {
 
     private static let ours: [ControlSetting] = [
         ControlSetting(
+            "authbackends", .list(whenAbsent: "Logins are asked of our accounts, and as root of the system's."), "Logins are asked of ", ".", ours: true,
+            "accounts, system, pam, shadow or program /PATH, in the order they are asked."),
+        ControlSetting(
             "authinsecure", .list(whenAbsent: "Nobody may log in without TLS."), "Log in without TLS: ", "", ours: true,
             "ADDRESS, ADDRESS/BITS or unix: clients there may log in without TLS."),
         ControlSetting(
@@ -85,6 +88,8 @@ extension ControlSetting {
             "defaultdelivery", .list(whenAbsent: "Default delivery is ./Maildir/."), "Default delivery: ", "", ours: true,
             "Lines of a .qmail file, for users without one."),
         ControlSetting("dnssec", .number(0), "DNSSEC validation is ", "", ours: true, "Not 0: answers of DNS are validated."),
+        ControlSetting("hashthreads", .text("the processors"), "Passwords hashed at a time: ", "", ours: true, "Threads that hash passwords, 1 to 64."),
+        ControlSetting("logindomain", .text(""), "Logins without a domain are of ", "", ours: true, "Added to logins without a domain."),
         ControlSetting(
             "lmtplisten", .list(whenAbsent: "LMTP is not served."), "LMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
@@ -122,8 +127,14 @@ extension ControlSetting {
             "resolvers", .list(whenAbsent: "Name servers are those of /etc/resolv.conf."), "Name server: ", ".", ours: true,
             "Name servers, IP or IP@PORT."),
         ControlSetting(
+            "sendmessages", .number(200), "An account may send ", " messages an hour", ours: true,
+            "Messages that an account may send an hour; 0 is no limit."),
+        ControlSetting(
+            "sendrecipients", .number(1000), "An account may address ", " recipients an hour", ours: true,
+            "Recipients that an account may address an hour; 0 is no limit."),
+        ControlSetting(
             "senderlogin", .list(whenAbsent: "Accounts send with their own addresses only."), "May send: ", "", ours: true,
-            "SENDER ACCOUNT: addresses that an account may send with besides its own; * for all, @host for all of a host."),
+            "ACCOUNT:SENDER, addresses that an account may send with besides its own; * for all, @host for all of a host."),
         ControlSetting(
             "smtplisten", .list(whenAbsent: "SMTP is served on port 25, or on 127.0.0.1:2525 without root."), "SMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH; an empty file: no SMTP."),
