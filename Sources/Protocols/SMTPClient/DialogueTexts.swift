@@ -23,7 +23,9 @@ struct DialogueTexts {
     // TLS and login: the host is asked again later, and another one of the same destination meanwhile.
 
     /// RFC 5248: X.7.4, security features not supported.
-    var offersNoTLS: RecipientReport { RecipientReport(.deferred, "Connected to \(peer) but it does not offer TLS, which is demanded here. (#4.7.4)\n") }
+    var offersNoTLS: RecipientReport {
+        RecipientReport(.deferred, "Connected to \(peer) but it does not offer TLS, which is demanded here. (#4.7.4)\n")
+    }
     /// X.7.5, cryptographic failure.
     var talksBeforeTLS: RecipientReport {
         RecipientReport(.deferred, "Connected to \(peer) but what it said before TLS went on where only TLS may speak. (#4.7.5)\n")

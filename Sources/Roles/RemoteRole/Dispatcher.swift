@@ -1,4 +1,5 @@
 private import Bytes
+private import ClientTLS
 private import ControlFiles
 private import Frames
 internal import NIOCore
@@ -16,6 +17,7 @@ final class Dispatcher {
     private let names: NameClient
     private let directory: HostDirectory
     private let programs: ProgramErrands
+    private var authorities: (file: String, value: TrustedAuthorities)?
     private var queue: QueueLink?
     private var courier: NIOLoopBound<Courier>?
     private var errands: [Errand] = []
@@ -34,7 +36,7 @@ final class Dispatcher {
         let link = QueueLink(on: loop) { [unowned self] request, descriptor, connection in take(request, descriptor, connection) }
         queue = link
         let outbox = try Outbox(on: loop) { [unowned self] in for outcome in $0 { finish(outcome) } }
-        courier = try sending.submit { NIOLoopBound(Courier(on: sending, outbox), eventLoop: sending) }.wait()
+        courier = try sending.submit { NIOLoopBound(try Courier(on: sending, outbox), eventLoop: sending) }.wait()
         names.start()
         link.start()
     }
@@ -85,11 +87,18 @@ final class Dispatcher {
             switch answer {
             case .ended(let report): giveUp(report)
             case .found(let plan):
+                var password: [UInt8] = []
+                if let login = plan.login {
+                    switch PasswordFile.read(login.passwordFile) {
+                    case .unusable(let report): return giveUp(report)
+                    case .password(let line): password = line
+                    }
+                }
                 dispatch(
                     Errand(
                         ticket: ticket, destination: destination, plan: plan, sender: request.sender, recipients: request.recipients,
                         content: content, heloHost: heloHost, connectTimeout: Int64(settings.connectTimeout),
-                        remoteTimeout: Int64(settings.remoteTimeout)))
+                        remoteTimeout: Int64(settings.remoteTimeout), password: password, authorities: trusted(settings)))
             }
         }
     }
@@ -100,6 +109,14 @@ final class Dispatcher {
         settingsAreFresh = true
         loop.atEndOfTurn { [weak self] in self?.settingsAreFresh = false }
         return settings.refreshed()
+    }
+
+    private func trusted(_ settings: RemoteSettings) -> TrustedAuthorities {
+        let file = settings.authoritiesFile?.text ?? TrustedAuthorities.standardFile
+        if let authorities, authorities.file == file { return authorities.value }
+        let value = TrustedAuthorities(file)
+        authorities = (file, value)
+        return value
     }
 
     private static func content(_ descriptor: consuming Posix.FileDescriptor?) -> MessageContent? {

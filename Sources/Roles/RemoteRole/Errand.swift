@@ -1,4 +1,5 @@
 internal import Addresses
+internal import ClientTLS
 internal import Frames
 internal import RemoteDelivery
 
@@ -35,6 +36,9 @@ struct Errand: Sendable {
     /// Seconds.
     let connectTimeout: Int64
     let remoteTimeout: Int64
+    /// For the plan's login.
+    let password: [UInt8]
+    let authorities: TrustedAuthorities
 
     func outcome(_ report: DeliveryReport) -> Outcome { Outcome(ticket: ticket, reports: recipients.map { _ in report }) }
 }

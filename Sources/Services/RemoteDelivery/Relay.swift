@@ -98,7 +98,8 @@ extension Relay {
                     throw Malformed(problem: "has a tls= that is none of none, may, encrypt, verify, implicit")
                 }
                 if hasLogin, security == .may {
-                    throw Malformed(problem: "has a login with tls=may, by which anybody on the way could have the password: say none, encrypt or verify")
+                    throw Malformed(
+                        problem: "has a login with tls=may, by which anybody on the way could have the password: say none, encrypt or verify")
                 }
                 return security
             }

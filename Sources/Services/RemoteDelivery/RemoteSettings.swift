@@ -20,8 +20,12 @@ package struct RemoteSettings: Sendable {
     /// Seconds that it may run for one recipient.
     package var programTimeout: UInt64
 
+    /// Certificates of authorities that others' are trusted by; nil: the system's.
+    package var authoritiesFile: [UInt8]?
+
     package static let files = [
         "helohost", "me", "smtproutes", "timeoutconnect", "timeoutremote", "moreipme", "remoteprogram", "timeoutremoteprogram",
+        "cafile",
     ]
     private static let maxTimeout: UInt64 = 86_400
 
@@ -33,6 +37,7 @@ package struct RemoteSettings: Sendable {
         connectTimeout = try Self.seconds(control, "timeoutconnect", default: 60)
         remoteTimeout = try Self.seconds(control, "timeoutremote", default: 1200)
         moreOwnAddresses = try Self.addresses(control, "moreipme")
+        authoritiesFile = try control.line("cafile").flatMap { $0.isEmpty ? nil : $0 }
         program = try control.line("remoteprogram").flatMap { $0.isEmpty ? nil : $0 }
         programTimeout = try Self.seconds(control, "timeoutremoteprogram", default: 7200)
     }

@@ -57,7 +57,8 @@ extension RouteAnswer {
         case .targets(let targets): return [("forwards", targets.map { Terminal.visible($0) }.joined(separator: ", "))]
         case .mailbox(let address, _, let keepsMail, let forwards, _):
             let mailbox = ("mailbox", Terminal.visible(address.bytes))
-            return (keepsMail ? [mailbox] : []) + (forwards.isEmpty ? [] : [("forwards", forwards.map { Terminal.visible($0) }.joined(separator: ", "))])
+            return (keepsMail ? [mailbox] : [])
+                + (forwards.isEmpty ? [] : [("forwards", forwards.map { Terminal.visible($0) }.joined(separator: ", "))])
         }
     }
 
