@@ -41,6 +41,10 @@ static void default_signals(void) {
 
 static void child(const struct martlet_program *p, int report, pid_t parent) {
     default_signals();
+    if (p->ignore_hangup) {
+        signal(SIGHUP, SIG_IGN);
+        signal(SIGALRM, SIG_IGN);
+    }
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

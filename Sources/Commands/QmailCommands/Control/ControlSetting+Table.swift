@@ -68,6 +68,9 @@ extension ControlSetting {
             "bouncemaxbytes", .number(1_048_576), "Bounces return whole messages of up to ", " bytes", ours: true,
             "Of a larger message only the header goes back; 0 is no limit."),
         ControlSetting(
+            "bouncesperhour", .number(100), "Bounces to one remote address leave at up to ", " an hour", ours: true,
+            "More are kept until their time; 0 is no limit."),
+        ControlSetting(
             "cafile", .text("/etc/ssl/certs/ca-certificates.crt"), "Certificates of other hosts are trusted by ", "", ours: true,
             "The authorities that certificates of other hosts are trusted by."),
         ControlSetting("concurrencyincoming", .number(4000), "SMTP connection limit is ", "", ours: true, "SMTP connections at a time."),
@@ -92,8 +95,6 @@ extension ControlSetting {
             "moreipme", .list(whenAbsent: "Only the addresses of its interfaces are this host's."), "Also this host: ", ".", ours: true,
             "More addresses that are this host."),
         ControlSetting(
-            "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
-        ControlSetting(
             "pop3slisten", .list(whenAbsent: "No POP3 with TLS first."), "POP3 with TLS first on ", "", ours: true,
             "As pop3listen, for TLS from the first byte."),
         ControlSetting(
@@ -108,6 +109,7 @@ extension ControlSetting {
         ControlSetting(
             "qmtplisten", .list(whenAbsent: "QMTP is not served."), "QMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
+            "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
         ControlSetting(
             "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
         ControlSetting(
