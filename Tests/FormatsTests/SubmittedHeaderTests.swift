@@ -48,7 +48,8 @@ import Testing
     }
 
     @Test func whatMustNotBeTold() throws {
-        let said = "Date: x\nBCC: secret@x.example,\n other@x.example\nMessage-ID: x\nResent-Bcc: y\nReturn-Path: <z>\nContent-Length: 5\nFrom: a@b.c\n\n"
+        let said =
+            "Date: x\nBCC: secret@x.example,\n other@x.example\nMessage-ID: x\nResent-Bcc: y\nReturn-Path: <z>\nContent-Length: 5\nFrom: a@b.c\n\n"
         #expect(try completed(said) == "Date: x\nMessage-ID: x\nFrom: a@b.c\n\n")
     }
 

@@ -43,7 +43,8 @@ final class Dialog {
         _ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), service: Service = .smtp,
         logins: LoginOffer = .none, completion: HeaderCompletion? = nil, greets: Bool = false, tlsFirst: Bool = false
     ) {
-        session = Session(profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client, service: service, logins: logins,
+        session = Session(
+            profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client, service: service, logins: logins,
             completion: completion)
         let actions = tlsFirst ? session.openedForTLS() : session.opened()
         if greets { perform(actions) }

@@ -139,11 +139,12 @@ refuse:
 }
 
 static int ask(struct delivery *d) {
-    unsigned char packet[1 + 4 + 2 + MAX_ADDRESS];
+    unsigned char packet[1 + 4 + 2 * 2 + MAX_ADDRESS];
     struct writer w = {packet, 0, sizeof packet, 0};
     write_byte(&w, 1);
     write_number(&w, token(d));
     write_counted(&w, d->local.start, d->local.length);
+    write_counted(&w, d->domain.start, d->domain.length);
     if (w.failed) { errno = EMSGSIZE; return -1; }
     return send_packet(route.socket, packet, w.length, -1);
 }
@@ -178,9 +179,9 @@ const char *refusal(uid_t uid, gid_t gid) {
 
 /* Turns the request into a WorkerRequest. 0 when memory is short. */
 static int prepare(struct delivery *d, const struct field *user, const struct field *home, const struct field *dash, const struct field *ext,
-                   const struct field *delivery) {
-    size_t capacity = 1 + 4 + 4 + 8 * 2 + user->length + home->length + d->local.length + dash->length + ext->length + d->domain.length
-        + d->sender.length + delivery->length;
+                   const struct field *delivery, const struct field *quota) {
+    size_t capacity = 1 + 4 + 4 + 9 * 2 + user->length + home->length + d->local.length + dash->length + ext->length + d->domain.length
+        + d->sender.length + delivery->length + quota->length;
     unsigned char *packet = malloc(capacity);
     char *path = strndup((const char *)home->start, home->length);
     if (!packet || !path) { free(packet); free(path); return 0; }
@@ -188,8 +189,8 @@ static int prepare(struct delivery *d, const struct field *user, const struct fi
     write_byte(&w, 1);
     write_number(&w, token(d));
     write_number(&w, d->program_seconds);
-    const struct field *fields[] = {user, home, &d->local, dash, ext, &d->domain, &d->sender, delivery};
-    for (size_t i = 0; i < 8; i++) write_counted(&w, fields[i]->start, fields[i]->length);
+    const struct field *fields[] = {user, home, &d->local, dash, ext, &d->domain, &d->sender, delivery, quota};
+    for (size_t i = 0; i < 9; i++) write_counted(&w, fields[i]->start, fields[i]->length);
     set_packet(d, packet, w.length);
     d->who.home = path;
     return 1;
@@ -198,9 +199,9 @@ static int prepare(struct delivery *d, const struct field *user, const struct fi
 /* From route: Identity.Answer, or Identity.Probe. */
 int take_identity(const unsigned char *packet, size_t length) {
     struct reader r = {packet, packet + length};
-    unsigned char type, letter;
+    unsigned char type, letter, confined;
     uint32_t name, uid, gid, seconds;
-    struct field user, home, dash, ext, delivery, text;
+    struct field user, home, dash, ext, delivery, quota, text;
     if (length && packet[0] == 67) return take_probe(packet, length);
     if (!read_byte(&r, &type) || !read_number(&r, &name)) return 0;
     struct delivery *d = by_token(name, ASKED);
@@ -209,17 +210,18 @@ int take_identity(const unsigned char *packet, size_t length) {
         if (d) finish(d, letter, text.start, text.length);
         return 1;
     }
-    if (type != 65 || !read_number(&r, &uid) || !read_number(&r, &gid) || !read_number(&r, &seconds) || !read_counted(&r, &user) || !read_counted(&r, &home)
-        || !read_counted(&r, &dash) || !read_counted(&r, &ext) || !read_counted(&r, &delivery) || r.at != r.end) return 0;
+    if (type != 65 || !read_number(&r, &uid) || !read_number(&r, &gid) || !read_number(&r, &seconds) || !read_byte(&r, &confined) || confined > 1
+        || !read_counted(&r, &user) || !read_counted(&r, &home) || !read_counted(&r, &dash) || !read_counted(&r, &ext) || !read_counted(&r, &delivery)
+        || !read_counted(&r, &quota) || r.at != r.end) return 0;
     if (home.length == 0 || home.start[0] != '/' || memchr(home.start, 0, home.length)) return 0;
     if (!d) return 1;
     /* No bad frame: the next answer would be the same. */
     if (home.length > MAX_HOME) { finish_text(d, 'Z', "Unable to switch to home directory: file name too long. (#4.3.0)\n"); return 1; }
     const char *no = refusal(uid, gid);
     if (no) { finish_text(d, 'Z', no); return 1; }
-    d->who = (struct identity){uid, gid, NULL};
+    d->who = (struct identity){uid, gid, NULL, confined};
     d->program_seconds = seconds;
-    if (!prepare(d, &user, &home, &dash, &ext, &delivery)) { finish_text(d, 'Z', "Out of memory in qmail-lspawn.\n"); return 1; }
+    if (!prepare(d, &user, &home, &dash, &ext, &delivery, &quota)) { finish_text(d, 'Z', "Out of memory in qmail-lspawn.\n"); return 1; }
     d->state = WAIT;
     return 1;
 }
@@ -283,7 +285,7 @@ struct worker *worker_for(const struct identity *who, int *failure) {
     struct worker *place = NULL, *idle = NULL;
     for (struct worker *w = workers; w < workers + MAX_WORKERS; w++) {
         if (w->socket < 0) { if (!place) place = w; continue; }
-        if (w->who.uid == who->uid && w->who.gid == who->gid && strcmp(w->who.home, who->home) == 0) return w;
+        if (w->who.uid == who->uid && w->who.gid == who->gid && w->who.confined == who->confined && strcmp(w->who.home, who->home) == 0) return w;
         if (w->outstanding == 0 && (!idle || w->idle_since < idle->idle_since)) idle = w;
     }
     if (!place && !idle) return NULL;
@@ -299,7 +301,7 @@ struct worker *worker_for(const struct identity *who, int *failure) {
         close_worker(idle);
         place = idle;
     }
-    *place = (struct worker){.socket = socket, .pid = pid, .who = {who->uid, who->gid, home}, .idle_since = now};
+    *place = (struct worker){.socket = socket, .pid = pid, .who = {who->uid, who->gid, home, who->confined}, .idle_since = now};
     return place;
 }
 

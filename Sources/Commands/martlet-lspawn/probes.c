@@ -65,13 +65,13 @@ static int hand_over(uint32_t token, const struct identity *who, const struct fi
 /* From route: Identity.Probe. */
 int take_probe(const unsigned char *packet, size_t length) {
     struct reader r = {packet, packet + length};
-    unsigned char type;
+    unsigned char type, confined;
     uint32_t token, uid, gid;
     struct field home, dash, ext;
-    if (!read_byte(&r, &type) || !read_number(&r, &token) || !read_number(&r, &uid) || !read_number(&r, &gid) || !read_counted(&r, &home)
-        || !read_counted(&r, &dash) || !read_counted(&r, &ext) || r.at != r.end) return 0;
+    if (!read_byte(&r, &type) || !read_number(&r, &token) || !read_number(&r, &uid) || !read_number(&r, &gid) || !read_byte(&r, &confined)
+        || confined > 1 || !read_counted(&r, &home) || !read_counted(&r, &dash) || !read_counted(&r, &ext) || r.at != r.end) return 0;
     if (home.length == 0 || home.start[0] != '/' || memchr(home.start, 0, home.length)) return 0;
-    struct identity who = {uid, gid, home.length > MAX_HOME || refusal(uid, gid) ? NULL : strndup((const char *)home.start, home.length)};
+    struct identity who = {uid, gid, home.length > MAX_HOME || refusal(uid, gid) ? NULL : strndup((const char *)home.start, home.length), confined};
     if (!who.home || !hand_over(token, &who, &dash, &ext)) tell_route(token, UNKNOWN);
     free(who.home);
     return 1;

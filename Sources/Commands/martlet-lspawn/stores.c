@@ -49,7 +49,7 @@ static int open_mailbox(struct reader *r, int descriptor) {
         || mailbox.start[0] == '/') return 0;
     struct store_order order = {services[service], confined, strndup((const char *)user.start, user.length),
                                 strndup((const char *)mailbox.start, mailbox.length)};
-    struct identity who = {uid, gid, strndup((const char *)home.start, home.length)};
+    struct identity who = {uid, gid, strndup((const char *)home.start, home.length), confined};
     if (!order.user || !order.mailbox || !who.home) {
         say("no store worker: %s", error_text(ENOMEM));
         free(who.home);
@@ -69,6 +69,7 @@ int take_order(const unsigned char *packet, size_t length, int descriptor) {
     int good = 0;
     if (read_byte(&r, &type)) switch (type) {
     case 1: good = open_mailbox(&r, descriptor); break;
+    case 2: good = r.at == r.end && take_check(descriptor); break;
     }
     if (descriptor >= 0) close(descriptor);
     return good;
@@ -78,6 +79,6 @@ void reaped_store(pid_t pid) {
     for (struct store *s = stores; s < stores + MAX_STORES; s++) {
         if (s->pid != pid) continue;
         free(s->who.home);
-        *s = (struct store){0, {0, 0, NULL}};
+        *s = (struct store){0, {0, 0, NULL, 0}};
     }
 }

@@ -82,10 +82,12 @@ package struct SubmittedHeader: Sendable {
         switch field.kind {
         case .bcc, .resentBcc, .returnPath, .contentLength: return []
         case let kind where kind.isRecipients || kind.isOriginator:
-            guard let tokens = HeaderTokenizer.tokens(field.value) else { return field.bytes }
-            let list = AddressList(tokens, completion.rewriting)
-            let isChanged = !list.addresses.elementsEqual(AddressList(tokens, nil).addresses)
-            return list.isComplete && isChanged ? list.tokens.printed(as: field.name) : field.bytes
+            var list = AddressList(completion.rewriting)
+            list.read(field.value)
+            guard list.isComplete, field.addresses.map({ !$0.elementsEqual(list.envelopeForms) }) ?? true else { return field.bytes }
+            var bytes: [UInt8] = []
+            list.list.print(as: field.name, into: &bytes)
+            return bytes
         default: return field.bytes
         }
     }

@@ -9,9 +9,12 @@ package struct LocalUser: Equatable, Sendable {
     /// `-` or empty; with ``ext`` it names the `.qmail` file.
     package var dash: ArraySlice<UInt8>
     package var ext: ArraySlice<UInt8>
+    /// Shares its uid with others: its worker locks itself into ``home`` and runs no programs.
+    package var isConfined: Bool
 
     package init(
-        name: ArraySlice<UInt8>, uid: UInt32, gid: UInt32, home: ArraySlice<UInt8>, dash: ArraySlice<UInt8>, ext: ArraySlice<UInt8>
+        name: ArraySlice<UInt8>, uid: UInt32, gid: UInt32, home: ArraySlice<UInt8>, dash: ArraySlice<UInt8>, ext: ArraySlice<UInt8>,
+        isConfined: Bool = false
     ) {
         self.name = name
         self.uid = uid
@@ -19,6 +22,7 @@ package struct LocalUser: Equatable, Sendable {
         self.home = home
         self.dash = dash
         self.ext = ext
+        self.isConfined = isConfined
     }
 }
 
@@ -27,8 +31,8 @@ package struct LocalUser: Equatable, Sendable {
 package enum Identity {
     /// From lspawn.
     package enum Request: Equatable, Sendable {
-        /// Who controls this local part (the recipient before its last `@`)?
-        case question(token: UInt32, localPart: ArraySlice<UInt8>)
+        /// Who controls this recipient, as rewritten? Both sides of its last `@`.
+        case question(token: UInt32, localPart: ArraySlice<UInt8>, domain: ArraySlice<UInt8>)
         /// What the worker said that a ``Probe`` was for; its token.
         case verdict(token: UInt32, Route.Verdict)
 
@@ -37,8 +41,8 @@ package enum Identity {
             guard let token = reader.number(UInt32.self) else { throw .malformed(frame.type) }
             switch frame.type {
             case 1:
-                guard let localPart = reader.counted(), reader.isAtEnd else { throw .malformed(1) }
-                self = .question(token: token, localPart: localPart)
+                guard let localPart = reader.counted(), let domain = reader.counted(), reader.isAtEnd else { throw .malformed(1) }
+                self = .question(token: token, localPart: localPart, domain: domain)
             case 2:
                 guard let code = reader.byte(), let verdict = Route.Verdict(rawValue: code), reader.isAtEnd else { throw .malformed(2) }
                 self = .verdict(token: token, verdict)
@@ -62,6 +66,7 @@ package enum Identity {
             packet.append(number: token)
             packet.append(number: user.uid)
             packet.append(number: user.gid)
+            packet.append(user.isConfined ? 1 : 0)
             for field in [user.home, user.dash, user.ext] { packet.append(counted: field) }
             return packet
         }
@@ -83,7 +88,8 @@ package enum Identity {
                 packet.append(number: user.uid)
                 packet.append(number: user.gid)
                 packet.append(number: settings.programSeconds)
-                for field in [user.name, user.home, user.dash, user.ext, settings.defaultDelivery] { packet.append(counted: field) }
+                packet.append(user.isConfined ? 1 : 0)
+                for field in [user.name, user.home, user.dash, user.ext, settings.defaultDelivery, settings.quota] { packet.append(counted: field) }
             case .nobody(let token, let report):
                 packet.append(66)
                 packet.append(number: token)
@@ -101,9 +107,12 @@ package struct DeliverySettings: Equatable, Sendable {
     package var defaultDelivery: ArraySlice<UInt8>
     /// `control/timeoutlocal`: how long a program may run; 0 = without end.
     package var programSeconds: UInt32
+    /// What the Maildir may hold, as Maildir++ writes it (`1000000S,1000C`); empty: as much as there is room for.
+    package var quota: ArraySlice<UInt8>
 
-    package init(defaultDelivery: ArraySlice<UInt8>, programSeconds: UInt32) {
+    package init(defaultDelivery: ArraySlice<UInt8>, programSeconds: UInt32, quota: ArraySlice<UInt8> = []) {
         self.defaultDelivery = defaultDelivery
         self.programSeconds = programSeconds
+        self.quota = quota
     }
 }

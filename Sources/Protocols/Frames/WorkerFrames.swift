@@ -35,18 +35,18 @@ package struct WorkerRequest: Equatable, Sendable {
         guard let slot = reader.number(UInt32.self), let programSeconds = reader.number(UInt32.self), let user = reader.counted(),
             let home = reader.counted(), let localPart = reader.counted(),
             let dash = reader.counted(), let ext = reader.counted(), let domain = reader.counted(), let sender = reader.address(),
-            let defaultDelivery = reader.counted(), reader.isAtEnd
+            let defaultDelivery = reader.counted(), let quota = reader.counted(), reader.isAtEnd
         else { throw .malformed(1) }
         self.init(
             slot: slot, user: user, home: home, localPart: localPart, dash: dash, ext: ext, domain: domain, sender: sender,
-            settings: DeliverySettings(defaultDelivery: defaultDelivery, programSeconds: programSeconds))
+            settings: DeliverySettings(defaultDelivery: defaultDelivery, programSeconds: programSeconds, quota: quota))
     }
 
     package func encode() -> [UInt8] {
         var packet: [UInt8] = [1]
         packet.append(number: slot)
         packet.append(number: settings.programSeconds)
-        for field in [user, home, localPart, dash, ext, domain, sender.bytes[...], settings.defaultDelivery] { packet.append(counted: field) }
+        for field in [user, home, localPart, dash, ext, domain, sender.bytes[...], settings.defaultDelivery, settings.quota] { packet.append(counted: field) }
         return packet
     }
 }

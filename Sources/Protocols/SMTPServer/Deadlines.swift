@@ -62,7 +62,7 @@ package struct Deadlines: Sendable {
             transactionDue = nil
         }
         if phase != self.phase || session.commands != commands {
-            due = now + (phase == .waiting ? limits.answer : limits.command)
+            due = now + (phase == .waiting || phase == .login ? limits.answer : limits.command)
         } else if phase == .message {
             due = min(due + Double(received) / limits.minimumRate, now + limits.command)
         }
@@ -73,7 +73,7 @@ package struct Deadlines: Sendable {
     package func expired(now: Double) -> Expiry? {
         switch phase {
         case .closed: nil
-        case .waiting: now >= due ? .answer : nil
+        case .waiting, .login: now >= due ? .answer : nil
         case .command, .message: now >= due || now >= transactionDue ?? .infinity ? .client : nil
         }
     }

@@ -80,6 +80,8 @@ package struct Session: ~Copyable {
         case message
         /// Route or queue owe an answer, or a TLS handshake is under way.
         case waiting
+        /// So does auth; whoever has closed his side by then is not waited for.
+        case login
         case closed
     }
 
@@ -165,7 +167,8 @@ package struct Session: ~Copyable {
         switch state {
         case .idle, .mail, .chunked, .responseDue, .confirmationDue: .command
         case .data, .chunk, .refusedChunk: .message
-        case .checking, .awaitingQueue, .permitting, .loggingIn, .startingTLS, .handshaking: .waiting
+        case .checking, .awaitingQueue, .permitting, .startingTLS, .handshaking: .waiting
+        case .loggingIn: .login
         case .closed: .closed
         }
     }

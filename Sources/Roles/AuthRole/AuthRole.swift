@@ -1,7 +1,10 @@
+private import Accounts
+private import Addresses
 private import Authentication
 private import Boundaries
 private import ControlFiles
 private import Glibc
+private import Logins
 private import Posix
 package import RoleContext
 private import Routing
@@ -36,12 +39,15 @@ package enum AuthRole {
         let spawner = SpawnerLine(on: loop)
         let checks = CheckDesk(on: loop, spawner)
         let authenticator = Authenticator(settings, try AccountDatabase(), pool) { checks.ask($0, $1) }
-        let ownership = try SenderOwnership(control, pool, accounts(context)) { account, sender in
-            sender.bytes.elementsEqual(account)
-        }
+        let ownership = try SenderOwnership(control, pool, accounts(context), ownAccounts: try ownAccounts())
         let gate = Gate(settings)
         let tickets = TicketOffice()
-        let logins = LoginDoor(on: loop, settings, authenticator, gate, ownership, tickets)
+        let offer = try Watched(LoginOffer.files.map(control.file)) {
+            try LoginOffer(control)
+        } complain: {
+            log("auth: \($0); the old value stays")
+        }
+        let logins = LoginDoor(on: loop, offer, authenticator, gate, ownership, tickets)
         let mailboxes = MailboxDoor(on: loop, tickets, spawner)
         let administrators = AuthAdminDoor(on: loop, gate)
         let listeners = [
@@ -52,6 +58,19 @@ package enum AuthRole {
         ]
         loop.run()
         for listener in listeners { listener.close() }
+    }
+
+    /// By `users/accounts.cdb`, which says who has an address; nobody has one without it.
+    private static func ownAccounts() throws -> SenderOwnership.OwnAccounts {
+        let directory = try Watched([AccountDirectory.path]) {
+            try AccountDirectory.open()
+        } complain: {
+            log("auth: \(AccountDirectory.path): \($0); the old one stays")
+        }
+        return { account, sender in
+            guard let directory = directory.refreshed() else { return false }
+            return try? directory.owns(account: account, sender: sender)
+        }
     }
 
     private static func listener(

@@ -4,6 +4,7 @@ internal import Boundaries
 private import Bytes
 internal import ControlFiles
 internal import Frames
+internal import Logins
 internal import Posix
 internal import SASL
 
@@ -40,7 +41,7 @@ final class LoginDoor {
     }
 
     private let loop: EventLoop
-    private let settings: Watched<AuthSettings>
+    private let offer: Watched<LoginOffer>
     private let authenticator: Authenticator
     private let gate: Gate
     private let ownership: SenderOwnership
@@ -55,11 +56,11 @@ final class LoginDoor {
     private static let exchangeSeconds = 120.0
 
     init(
-        on loop: EventLoop, _ settings: Watched<AuthSettings>, _ authenticator: Authenticator, _ gate: Gate, _ ownership: SenderOwnership,
+        on loop: EventLoop, _ offer: Watched<LoginOffer>, _ authenticator: Authenticator, _ gate: Gate, _ ownership: SenderOwnership,
         _ tickets: TicketOffice
     ) {
         self.loop = loop
-        self.settings = settings
+        self.offer = offer
         self.authenticator = authenticator
         self.gate = gate
         self.ownership = ownership
@@ -115,8 +116,13 @@ final class LoginDoor {
         _ token: UInt32, _ service: Login.Service, _ origin: Login.Origin, _ name: [UInt8], _ binding: [UInt8], _ initial: [UInt8]?, _ client: Client
     ) {
         guard client.exchanges.count < Self.maxExchanges else { return send(.failure(token: token, .temporary), client) }
-        guard let mechanism = Mechanism(name: name), settings.refreshed().mechanisms.contains(mechanism) else {
+        let offer = offer.refreshed()
+        guard let mechanism = Mechanism(name: name), offer.mechanisms.contains(mechanism) else {
             return send(.failure(token: token, .mechanism), client)
+        }
+        // Whoever asks should have refused it; that it did not is no reason to look at the password.
+        guard origin.isEncrypted || !offer.needsTLS(IPAddress(origin.address)) else {
+            return send(.failure(token: token, .encryptionNeeded), client)
         }
         let machine = ServerExchange(mechanism, binding: self.binding(mechanism, binding))
         let exchange = Exchange(token: token, service, origin, machine)

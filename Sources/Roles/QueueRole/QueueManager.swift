@@ -1,5 +1,6 @@
 internal import Addresses
 private import Bytes
+internal import ControlFiles
 private import Dates
 internal import Journal
 internal import JournalFormat
@@ -26,6 +27,8 @@ final class QueueManager {
         let sender: Address
         let recipients: [Address]
         let content: Content
+        /// When it is tried first, if not now.
+        var due: UInt64?
     }
 
     enum Verdict {
@@ -42,6 +45,8 @@ final class QueueManager {
     let handles: MessageHandles
     private let invokers: Invokers
     var rewriting: AddressRewriting
+    /// Their own commands change them, without a HUP: looked at for each message.
+    private let accountDomains: Watched<Set<[UInt8]>>
     private(set) var index: QueueIndex
     /// Messages that have ended and stay in ``index`` until the log says so on disk.
     private(set) var endingCount = 0
@@ -55,13 +60,14 @@ final class QueueManager {
     private let fail: (String) -> Void
 
     init(
-        loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, invokers: Invokers, store: JournalStore,
-        files: ContentFiles, index: QueueIndex, bounceThread: WorkThread, fail: @escaping (String) -> Void
+        loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, accountDomains: Watched<Set<[UInt8]>>, invokers: Invokers,
+        store: JournalStore, files: ContentFiles, index: QueueIndex, bounceThread: WorkThread, fail: @escaping (String) -> Void
     ) {
         self.loop = loop
         self.lines = lines
         self.settings = settings
         self.rewriting = rewriting
+        self.accountDomains = accountDomains
         self.invokers = invokers
         self.store = store
         self.files = files
@@ -97,6 +103,12 @@ final class QueueManager {
         if !records.isEmpty { note(records) }
     }
 
+    /// Every id, the first last. Sorted beside the loop: of a million it takes a while.
+    func sortedIDs(_ completion: @escaping ([UInt64]) -> Void) {
+        let ids = Array(index.messages.keys)
+        bounceThread.run({ ids.sorted(by: >) }, then: completion)
+    }
+
     // MARK: Acceptance
 
     /// spec-qmail §3.1; the queue writes it for every door.
@@ -128,6 +140,7 @@ final class QueueManager {
     }
 
     func record(of incoming: Incoming) -> (MessageRecord, content: [UInt8]?) {
+        rewriting.accountDomains = accountDomains.refreshed()
         let routed = incoming.recipients.map { PackedRecipients.Routed(route(of: $0)) }
         let now = unixTime()
         let (content, reference): ([UInt8]?, ContentReference) =
@@ -137,7 +150,8 @@ final class QueueManager {
             }
         let record = MessageRecord(
             id: incoming.id, birth: now, qp: incoming.qp, uid: incoming.uid, sender: incoming.sender.bytes,
-            recipients: PackedRecipients(grouping: routed), nextLocal: now, nextRemote: now, failures: FailureTexts(), content: reference)
+            recipients: PackedRecipients(grouping: routed), nextLocal: now, nextRemote: incoming.due ?? now, failures: FailureTexts(),
+            content: reference)
         return (record, content)
     }
 
@@ -201,9 +215,12 @@ final class QueueManager {
     /// Stores what happened to recipients; nobody waits for it.
     func note(_ records: [JournalRecord], durable: @escaping () -> Void = {}) {
         for record in records { index.apply(record) }
-        store.submit(.records(records), under: store.lease) { [self] answer in
-            guard case .durable = answer else { return give(up: answer) }
-            durable()
+        let entries = store.parameters.entries(of: records)
+        for (number, entry) in entries.enumerated() {
+            store.submit(.records(entry), under: store.lease) { [self] answer in
+                guard case .durable = answer else { return give(up: answer) }
+                if number == entries.count - 1 { durable() }
+            }
         }
     }
 
@@ -217,7 +234,7 @@ final class QueueManager {
         guard let message = index[end.id], !message.isEnding else { return }
         if message.record.recipients.pendingCount(end.channel) > 0 {
             note([.retry(id: end.id, end.channel, next: end.next)])
-            dispatcher?.add(end.id, end.channel, due: end.next)
+            dispatcher?.add(end.id, end.channel, due: end.next, isSpared: end.isSpared)
             handles.drop(end.id)
         } else if message.record.recipients.isFinished {
             finish(end.id)

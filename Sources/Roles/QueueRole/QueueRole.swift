@@ -49,13 +49,18 @@ private final class QueueProcess {
     private var isStopping = false
 
     init(_ context: RoleContext) throws {
+        let loop = try EventLoop()
+        let signals = SignalHandler()
+        // Blocked before any thread is made, so that threads inherit it, and before files are read that HUP says have changed.
+        try loop.onSignals([SIGTERM, SIGINT, SIGHUP, SIGALRM]) { signals.body($0) }
         let control = ControlDirectory()
         let settings = try QueueSettings(control)
         let rewriting = try AddressRewriting(control)
-        let loop = try EventLoop()
-        let signals = SignalHandler()
-        // Blocked before any thread is made, so that threads inherit it.
-        try loop.onSignals([SIGTERM, SIGINT, SIGHUP, SIGALRM]) { signals.body($0) }
+        let accountDomains = try Watched([AddressRewriting.accountsFile]) {
+            try AddressRewriting.loadAccountDomains()
+        } complain: {
+            log("queue: \($0); the old value stays")
+        }
         lock = try QueueProcess.takeLock()
         let disk = Disk("queue")
         guard try !UnfinishedImport.isThere(disk) else {
@@ -70,7 +75,7 @@ private final class QueueProcess {
         lines = QueueLog(loop)
         let failure = SignalHandler()
         queue = QueueManager(
-            loop: loop, lines: lines, settings: settings, rewriting: rewriting,
+            loop: loop, lines: lines, settings: settings, rewriting: rewriting, accountDomains: accountDomains,
             invokers: Invokers(context.accounts, own: getuid()), store: store, files: files, index: index,
             bounceThread: try WorkThread("bounce", on: loop),
             fail: { why in

@@ -1,3 +1,4 @@
+private import Addresses
 private import Boundaries
 private import Bytes
 internal import ControlFiles
@@ -8,6 +9,7 @@ internal import Posix
 /// `run/identity`: lspawn asks who controls a local part, and gets with the answer what a worker is to know of the control files.
 final class IdentityDoor {
     private let lookup: LocalPartLookup
+    private let accounts: AccountLookup
     private let settings: Watched<DeliverySettings>
     private var peers: [ObjectIdentifier: PacketPeer] = [:]
     /// Who connected last: there is one lspawn.
@@ -22,8 +24,9 @@ final class IdentityDoor {
     /// Instructions must fit a packet beside the other fields.
     static let maxDeliveryBytes = 32 * 1024
 
-    init(_ lookup: LocalPartLookup, on loop: EventLoop, _ control: ControlDirectory) throws {
+    init(_ lookup: LocalPartLookup, _ accounts: AccountLookup, on loop: EventLoop, _ control: ControlDirectory) throws {
         self.lookup = lookup
+        self.accounts = accounts
         self.loop = loop
         settings = try Watched(["defaultdelivery", "timeoutlocal"].map(control.file)) {
             // A number beyond what a frame holds is as good as none.
@@ -39,7 +42,7 @@ final class IdentityDoor {
         do throws(SystemError) {
             let peer = try PacketPeer(consume connection, on: loop) { [weak self, weak holder] (frame, _) throws(FrameError) in
                 switch try Identity.Request(frame) {
-                case .question(let token, let localPart): self?.answer(localPart, token, holder)
+                case .question(let token, let localPart, let domain): self?.answer(localPart, domain, token, holder)
                 case .verdict(let token, let verdict): self?.onVerdict(token, verdict)
                 }
             } onClose: { [weak self] reason in
@@ -64,7 +67,23 @@ final class IdentityDoor {
         return true
     }
 
-    private func answer(_ localPart: ArraySlice<UInt8>, _ token: UInt32, _ holder: Holder?) {
+    private func answer(_ localPart: ArraySlice<UInt8>, _ domain: ArraySlice<UInt8>, _ token: UInt32, _ holder: Holder?) {
+        // What is no address comes from no honest queue; the users of the system have it.
+        switch Address(localPart + [ASCII.at] + domain).map(accounts.find) ?? .systemUser {
+        case .user(let user, let instructions, let quota, _):
+            let settings = DeliverySettings(defaultDelivery: instructions[...], programSeconds: 0, quota: quota[...])
+            holder?.peer?.send(Identity.Answer.user(token: token, user, settings).encode())
+        case .nobody:
+            let report = DeliveryReport(.failed, "Sorry, no mailbox here by that name. (#5.1.1)\n")
+            holder?.peer?.send(Identity.Answer.nobody(token: token, report).encode())
+        case .trouble:
+            let report = DeliveryReport(.deferred, "Trouble reading users/accounts.cdb in qmail-lspawn. (#4.3.0)\n")
+            holder?.peer?.send(Identity.Answer.nobody(token: token, report).encode())
+        case .systemUser: answerBySystem(localPart, token, holder)
+        }
+    }
+
+    private func answerBySystem(_ localPart: ArraySlice<UInt8>, _ token: UInt32, _ holder: Holder?) {
         lookup.find(localPart) { [settings] outcome in
             let answer: Identity.Answer =
                 switch outcome {

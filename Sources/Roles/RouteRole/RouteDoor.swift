@@ -1,14 +1,14 @@
-private import Addresses
+internal import Addresses
 private import Boundaries
 internal import ControlFiles
 internal import Frames
 internal import Posix
-internal import Routing
+private import Routing
 
 /// `run/route`: smtpd asks at RCPT whether a recipient exists, so that mail for nobody is refused and not bounced.
 final class RouteDoor {
     private let lookup: LocalPartLookup
-    private let rewriting: Watched<AddressRewriting>
+    private let accounts: AccountLookup
     private let isProbing: Watched<Bool>
     private let probes: RecipientProbes
     private var clients: [ObjectIdentifier: Client] = [:]
@@ -24,17 +24,13 @@ final class RouteDoor {
         var pending = 0
     }
 
-    init(_ lookup: LocalPartLookup, _ probes: RecipientProbes, on loop: EventLoop, _ control: ControlDirectory) throws {
+    init(_ lookup: LocalPartLookup, _ accounts: AccountLookup, _ probes: RecipientProbes, on loop: EventLoop, _ control: ControlDirectory) throws {
         self.lookup = lookup
+        self.accounts = accounts
         self.probes = probes
         self.loop = loop
         isProbing = try Watched([control.file("rcptprobe")]) {
             (try control.integer("rcptprobe") ?? 0) != 0
-        } complain: {
-            log("route: \($0); the old value stays")
-        }
-        rewriting = try Watched(AddressRewriting.files.map(control.file)) {
-            try AddressRewriting(control)
         } complain: {
             log("route: \($0); the old value stays")
         }
@@ -58,32 +54,39 @@ final class RouteDoor {
         }
     }
 
-    func refresh() {
-        rewriting.refreshed()
-        isProbing.refreshed()
-    }
+    func refresh() { isProbing.refreshed() }
 
     private func ask(_ question: Route.Question, _ client: Client) {
-        let (channel, recipient, _) = rewriting.refreshed().channel(of: question.recipient)
+        let (channel, recipient, _) = accounts.rewriting.refreshed().channel(of: question.recipient)
         // Nothing runs for an empty local part: such mail is taken and thrown away (spec-qmail §2.4).
         guard channel == .local, !recipient.localPart.isEmpty else {
             return send(Route.Answer(token: question.token, verdict: channel == .local ? .exists : .unknown), to: client)
         }
         client.pending += 1
         if client.pending == Self.maxPending { client.peer?.pause() }
-        find(recipient.localPart) { [weak self] verdict in
+        find(recipient) { [weak self] verdict in
             client.pending -= 1
             self?.send(Route.Answer(token: question.token, verdict: verdict), to: client)
             if client.pending == Self.maxPending / 2 { client.peer?.resume() }
         }
     }
 
-    private func find(_ localPart: ArraySlice<UInt8>, _ body: @escaping (Route.Verdict) -> Void) {
-        lookup.find(localPart) { [weak self] outcome in
-            guard let self, let found = try? outcome.get() else { return body(.unknown) }
-            guard found.verdict == .unknown, isProbing.refreshed() else { return body(found.verdict) }
-            probes.ask(found.user, body)
+    private func find(_ recipient: Address, _ body: @escaping (Route.Verdict) -> Void) {
+        switch accounts.find(recipient) {
+        case .user(let user, _, _, let verdict): probe(user, verdict, body)
+        case .nobody: body(.nonexistent)
+        case .trouble: body(.unknown)
+        case .systemUser:
+            lookup.find(recipient.localPart) { [weak self] outcome in
+                guard let self, let found = try? outcome.get() else { return body(.unknown) }
+                probe(found.user, found.verdict, body)
+            }
         }
+    }
+
+    private func probe(_ user: LocalUser, _ verdict: Route.Verdict, _ body: @escaping (Route.Verdict) -> Void) {
+        guard verdict == .unknown, isProbing.refreshed() else { return body(verdict) }
+        probes.ask(user, body)
     }
 
     private func send(_ answer: Route.Answer, to client: Client) {

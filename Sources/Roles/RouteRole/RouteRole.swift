@@ -6,7 +6,7 @@ private import Posix
 package import RoleContext
 private import Routing
 
-/// Role route: who is this address? It alone reads `users/cdb`, asks for accounts and looks at the names in `alias/`; it sees no mail and no network.
+/// Role route: who is this address? It alone reads `users/cdb` and who has what mailbox, asks for accounts and looks at the names in `alias/`; it sees no mail and no network.
 ///
 /// A changed control file or `users/cdb` counts at the next question. In an unprivileged install users are those of ``CheckoutAccounts``.
 package enum RouteRole {
@@ -29,11 +29,13 @@ package enum RouteRole {
             if signal == SIGHUP { hangUp.body() } else { loop.stop() }
         }
         let lookup = try LocalPartLookup(accounts(context), on: loop)
-        let identity = try IdentityDoor(lookup, on: loop, control)
+        let accountLookup = try AccountLookup(control, qmailHome: workingDirectory())
+        let identity = try IdentityDoor(lookup, accountLookup, on: loop, control)
         let probes = RecipientProbes(on: loop) { identity.probe($0) }
         identity.onVerdict = { probes.take($1, token: $0) }
-        let route = try RouteDoor(lookup, probes, on: loop, control)
+        let route = try RouteDoor(lookup, accountLookup, probes, on: loop, control)
         hangUp.body = {
+            accountLookup.refresh()
             route.refresh()
             identity.refresh()
         }

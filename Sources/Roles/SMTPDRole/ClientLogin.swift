@@ -10,16 +10,14 @@ internal import SMTPServer
 /// that a client chose; what it said to prove who it is comes nowhere.
 final class ClientLogin {
     private let auth: AuthClient
-    private let senders: SenderLogins
     private let address: IPAddress?
     private let name: String
     private var exchange: AuthClient.Exchange?
     private var mechanism = ""
     private var account: [UInt8] = []
 
-    init(_ auth: AuthClient, _ senders: SenderLogins, from address: IPAddress?) {
+    init(_ auth: AuthClient, from address: IPAddress?) {
         self.auth = auth
-        self.senders = senders
         self.address = address
         name = ConnectionOrigin(address: address).addressText.text
     }
@@ -65,8 +63,6 @@ final class ClientLogin {
         switch permission.verdict {
         case .granted: return .granted(recipients: Int(permission.recipients))
         case .limitReached: return .limitReached
-        // The null sender is nobody's: receipts have it (RFC 8098 §3).
-        case .foreignSender where sender.isNull || senders.allows(account, sender): return .granted(recipients: Int(permission.recipients))
         case .foreignSender:
             log("smtpd: sender refused from \(name): \(logsafe(account)) may not send as \(logsafe(sender.bytes))")
             return .foreignSender

@@ -2,10 +2,10 @@ internal import Addresses
 private import Bytes
 internal import ConnectionRules
 internal import ControlFiles
+internal import Logins
 internal import MessageHeader
 private import Posix
 internal import RoleContext
-private import SASL
 private import SMTPReception
 internal import SMTPServer
 
@@ -19,11 +19,7 @@ struct Configuration {
     private let qmqpRules: ConnectionRules
     /// Proxies, whose connections begin with a PROXY header.
     let proxyClients: Networks
-    /// As SASL calls them, in the order of the reply to EHLO.
-    let mechanisms: [String]
-    /// Whoever is here may log in without TLS.
-    let clearLogins: Networks
-    let senderLogins: SenderLogins
+    let logins: Logins.LoginOffer
     /// Of submissions; each gives it a name of its own.
     let completion: HeaderCompletion
     /// TCPLOCALHOST unless a rule sets another.
@@ -34,9 +30,9 @@ struct Configuration {
     let concurrencyPerAddress: Int
 
     static let files =
-        Policy.files + [
-            "timeoutsmtpd", "maxrecipients", "smtprules", "qmqprules", "proxyclients", "concurrencyincoming", "concurrencyperip", "authmechanisms",
-            "authinsecure", "senderlogin", "defaulthost", "defaultdomain", "plusdomain", "idhost",
+        Policy.files + Logins.LoginOffer.files + [
+            "timeoutsmtpd", "maxrecipients", "smtprules", "qmqprules", "proxyclients", "concurrencyincoming", "concurrencyperip", "defaulthost",
+            "defaultdomain", "plusdomain", "idhost",
         ]
     private static let defaultConcurrency: UInt64 = 4000
     private static let defaultConcurrencyPerAddress: UInt64 = 50
@@ -52,10 +48,8 @@ struct Configuration {
         self.deadlines = deadlines
         rules = try Configuration.rules(control, "smtprules")
         qmqpRules = try Configuration.rules(control, "qmqprules")
-        proxyClients = try Configuration.networks(control, "proxyclients")
-        mechanisms = Mechanism.offered(try control.list("authmechanisms")).filter { $0 != .apop }.map(\.rawValue)
-        clearLogins = try Configuration.networks(control, "authinsecure")
-        senderLogins = try Configuration.senderLogins(control)
+        proxyClients = try Networks(control, "proxyclients")
+        logins = try Logins.LoginOffer(control)
         completion = try Configuration.completion(control)
         concurrency = try Configuration.count(control, "concurrencyincoming", default: Configuration.defaultConcurrency)
         concurrencyPerAddress = try Configuration.count(control, "concurrencyperip", default: Configuration.defaultConcurrencyPerAddress)
@@ -75,29 +69,12 @@ struct Configuration {
         }
     }
 
-    private static func senderLogins(_ control: ControlDirectory) throws -> SenderLogins {
-        let lines = try control.list("senderlogin") ?? []
-        do throws(SenderLogins.BadLine) { return try SenderLogins(lines) } catch {
-            throw ControlFileError(file: control.file("senderlogin"), line: 0, problem: "not ACCOUNT:SENDER: \(logsafe(error.text))")
-        }
-    }
-
     /// The names that qmail-inject takes, from the same files.
     private static func completion(_ control: ControlDirectory) throws -> HeaderCompletion {
         func host(_ file: String) throws -> [UInt8] { try control.lineOrMe(file) ?? Array(file.utf8) }
         let rewriting = AddressRewriting(
             defaultHost: try host("defaulthost"), defaultDomain: try host("defaultdomain"), plusDomain: try host("plusdomain"))
         return HeaderCompletion(rewriting: rewriting, idHost: try host("idhost"), uniqueName: "")
-    }
-
-    private static func networks(_ control: ControlDirectory, _ name: String) throws -> Networks {
-        let entries = try control.list(name) ?? []
-        do throws(Networks.BadEntry) {
-            return try Networks(entries)
-        } catch {
-            throw ControlFileError(
-                file: control.file(name), line: 0, problem: "neither ADDRESS, ADDRESS/BITS nor unix: \(logsafe(error.text))")
-        }
     }
 
     /// A file that qmail does not have, so that it need not take `x` for nothing as qmail's do.

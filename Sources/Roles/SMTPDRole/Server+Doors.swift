@@ -6,6 +6,7 @@ private import QMQP
 private import QMTP
 internal import Reception
 internal import RoleContext
+private import SASL
 internal import SMTPServer
 
 /// What is spoken at each door.
@@ -34,10 +35,11 @@ extension Server {
     ) -> any Connection {
         var completion = configuration.completion
         completion.uniqueName = "\(getpid()).\(accepted)"
-        let logins = LoginOffer(mechanisms: configuration.mechanisms, isForClear: configuration.clearLogins.contains(address))
+        let logins = SMTPServer.LoginOffer(
+            mechanisms: configuration.logins.mechanisms.filter { $0 != .apop }.map(\.rawValue), isForClear: !configuration.logins.needsTLS(address))
         let session = Session(
             .modern, configuration.limits, configuration.policy, client, service: .submission, logins: logins, completion: completion)
-        let login = ClientLogin(auth, configuration.senderLogins, from: address)
+        let login = ClientLogin(auth, from: address)
         return SessionHandler(session, configuration.deadlines, queue, route, encryption, login, onEnd: onEnd)
     }
 }

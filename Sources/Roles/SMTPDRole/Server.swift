@@ -123,7 +123,8 @@ final class Server {
         guard connections.count < limit, !isCrowded else { return try refuse(channel, door, .tooManyConnections) }
         let localHost = configuration.me ?? (server ?? IPAddress(channel.localAddress)).map { Array($0.description.utf8) } ?? Array("unknown".utf8)
         accepted &+= 1
-        let connection = connection(at: door, Client(address, assignments, localHost: localHost), address, configuration) { [unowned self] connection in
+        let connection = connection(at: door, Client(address, assignments, localHost: localHost), address, configuration) {
+            [unowned self] connection in
             ended(connection, address)
         }
         connections[ObjectIdentifier(connection)] = connection

@@ -92,6 +92,7 @@ extension AccountAdministration {
             }
             // Last, for it is not undone: a folder with an empty Maildir is taken the next time.
             for user in users { try folders.make(user.address, adopts: adopts) }
+            try folders.sync()
         }
     }
 

@@ -34,8 +34,7 @@ package final class AccountAdministration {
         folders = MailboxFolders(owner: owner)
         do throws(SystemError) {
             mailboxes = try Self.home() + Array("/\(AccountDirectory.mailboxes)".utf8)
-            // `make install` has made it for the group of role auth.
-            if mkdir("auth", 0o750) != 0, errno != EEXIST { throw SystemError(call: "mkdir", subject: "auth", errno: errno) }
+            try Self.makeFolder()
             lock = try FileDescriptor.open(Self.lockPath, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
             // Its journal is made with the same mode.
             _ = try FileDescriptor.open(Self.databasePath, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
@@ -43,6 +42,15 @@ package final class AccountAdministration {
         try Self.take(lock)
         do { queue = try Self.open() } catch { throw Self.failure(error) }
         if try !isPublished { try publishAgain() }
+    }
+
+    /// As `make install` makes it.
+    private static func makeFolder() throws(SystemError) {
+        guard mkdir("auth", 0o750) == 0 else {
+            if errno == EEXIST { return }
+            throw SystemError(call: "mkdir", subject: "auth", errno: errno)
+        }
+        if geteuid() == 0, let group = MailboxOwner.groupOfAuth { try check("chown", "auth") { chown("auth", 0, group) } }
     }
 
     private static func home() throws(SystemError) -> [UInt8] {

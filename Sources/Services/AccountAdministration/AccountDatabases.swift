@@ -14,7 +14,7 @@ struct AccountDatabases {
     init(_ database: Database, _ owner: MailboxOwner, mailboxes: [UInt8]) throws {
         let compiled = try Compilation(database, owner, mailboxes)
         routing = try PendingFile(compiled.routing.finish(), for: AccountDirectory.path, mode: 0o644)
-        logins = try PendingFile(compiled.logins.finish(), for: LoginRecord.path, mode: 0o640)
+        logins = try PendingFile(compiled.logins.finish(), for: LoginRecord.path, mode: 0o640, group: MailboxOwner.groupOfAuth)
     }
 
     func publish() throws(SystemError) {

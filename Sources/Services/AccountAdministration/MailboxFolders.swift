@@ -47,10 +47,8 @@ struct MailboxFolders {
         for folder in [new, maildir] + Self.parts.map({ "\(maildir)/\($0)" }) { try check("mkdir", folder) { mkdir(folder, 0o700) } }
         for folder in Self.parts.map({ "\(maildir)/\($0)" }) + [maildir, new] {
             if geteuid() == 0 { try check("chown", folder) { lchown(folder, owner.uid, owner.gid) } }
-            try Self.sync(folder)
         }
         try check("rename", path) { rename(new, path) }
-        try Self.sync(folder)
     }
 
     private static func makeFolder(_ path: String, _ mode: mode_t) throws(SystemError) {
@@ -61,10 +59,13 @@ struct MailboxFolders {
         try check("chmod", path) { chmod(path, mode) }
     }
 
-    private static func sync(_ folder: String) throws(SystemError) {
-        let directory = try FileDescriptor.open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-        let raw = directory.raw
-        try check("fsync", folder) { fsync(raw) }
+    /// All that was made is on the disk: one call for any number.
+    func sync() throws(AccountFailure) {
+        do throws(SystemError) {
+            let directory = try FileDescriptor.open(Self.root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            let raw = directory.raw
+            try check("sync", Self.root) { syncfs(raw) }
+        } catch { throw .system(error) }
     }
 
     /// Nothing but an empty Maildir: no mail, and no instructions of an earlier owner.

@@ -1,5 +1,5 @@
 private import Bytes
-private import Glibc
+internal import Glibc
 internal import Posix
 
 /// The account that all mailboxes belong to: `control/vmailuser`; in an unprivileged install the one that runs everything.
@@ -19,6 +19,9 @@ package struct MailboxOwner: Equatable, Sendable {
     package static func named(_ name: String) -> MailboxOwner? {
         getpwnam(name).map { MailboxOwner(uid: $0.pointee.pw_uid, gid: $0.pointee.pw_gid) }
     }
+
+    /// Of role auth, which alone reads the logins; nil where it has none of its own.
+    static var groupOfAuth: gid_t? { getgrnam("qmaila")?.pointee.gr_gid }
 
     var rights: Rights { Rights(uid: uid, gid: gid) }
 }

@@ -6,14 +6,17 @@ struct PendingFile {
     private let path: String
     private var temporary: String { path + ".tmp" }
 
-    /// - Parameter mode: whatever the umask says.
-    init(_ bytes: [UInt8], for path: String, mode: mode_t) throws(SystemError) {
+    /// - Parameters:
+    ///   - mode: whatever the umask says.
+    ///   - group: who reads it besides, where root writes it.
+    init(_ bytes: [UInt8], for path: String, mode: mode_t, group: gid_t? = nil) throws(SystemError) {
         self.path = path
         let temporary = path + ".tmp"
         // A leftover of a command that was killed has perhaps another mode.
         unlink(temporary)
         let file = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
         let raw = file.raw
+        if let group, geteuid() == 0 { try check("chown", temporary) { fchown(raw, 0, group) } }
         try check("chmod", temporary) { fchmod(raw, mode) }
         var written = 0
         while written < bytes.count {

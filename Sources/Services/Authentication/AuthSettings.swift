@@ -1,13 +1,11 @@
 private import Bytes
 package import ControlFiles
 private import Frames
-package import SASL
 
 /// What the control files say about logins.
 package struct AuthSettings: Sendable {
     /// In the order they are asked.
     package var backends: [Backend]
-    package var mechanisms: Set<Mechanism>
     /// Nobody with a lower uid comes in; 0 never does.
     package var leastUID: UInt32
     /// Added to logins without a domain before our own accounts are looked at; empty: nothing is.
@@ -19,12 +17,11 @@ package struct AuthSettings: Sendable {
     package var sending: SendingLimits.Limits
 
     package static let files = [
-        "authbackends", "authmechanisms", "minuid", "logindomain", "locals", "me", "defaultdelivery", "sendmessages", "sendrecipients",
+        "authbackends", "minuid", "logindomain", "locals", "me", "defaultdelivery", "sendmessages", "sendrecipients",
     ]
 
-    package init(backends: [Backend] = [.accounts], mechanisms: Set<Mechanism> = Set(Mechanism.offered(nil)), leastUID: UInt32 = 100) {
+    package init(backends: [Backend] = [.accounts], leastUID: UInt32 = 100) {
         self.backends = backends
-        self.mechanisms = mechanisms
         self.leastUID = leastUID
         loginDomain = []
         locals = []
@@ -36,7 +33,6 @@ package struct AuthSettings: Sendable {
     package init(_ control: ControlDirectory, isPrivileged: Bool) throws {
         self.init(
             backends: isPrivileged ? [.accounts, .check(.system, program: [])] : [.accounts],
-            mechanisms: Set(Mechanism.offered(try control.list("authmechanisms"))),
             leastUID: UInt32(clamping: try control.integer("minuid") ?? 100))
         if let bytes = try control.bytes("authbackends") {
             backends = try ControlDirectory.entries(bytes).map { number, line in

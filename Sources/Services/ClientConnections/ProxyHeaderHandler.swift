@@ -59,15 +59,16 @@ package final class ProxyHeaderHandler: ChannelDuplexHandler, RemovableChannelHa
     }
 
     private func pass(_ header: ProxyHeader, _ length: Int, _ context: ChannelHandlerContext) {
+        let pipeline = context.pipeline.syncOperations
         do { try events?.header(context.channel, header) } catch { return context.close(promise: nil) }
         end()
-        context.fireChannelActive()
-        let pipeline = context.pipeline
-        pipeline.syncOperations.removeHandler(context: context, promise: nil)
-        guard received.count > length else { return }
-        // From the front: what has begun to encrypt the connection stands there now.
-        pipeline.syncOperations.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: received[length...])))
-        pipeline.syncOperations.fireChannelReadComplete()
+        let rest = received[length...]
+        pipeline.removeHandler(self, promise: nil)
+        // The connection begins anew for the whole pipeline: what was just added may stand in front of where this handler was, as TLS does.
+        pipeline.fireChannelActive()
+        guard !rest.isEmpty else { return }
+        pipeline.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: rest)))
+        pipeline.fireChannelReadComplete()
     }
 
     private func fail(_ failure: Failure, _ context: ChannelHandlerContext) {

@@ -12,22 +12,22 @@ struct DeliveryRun {
     private let lines: TraceLines
     private let home: Home
     private let maildirs: MaildirCache
-    private let programOutput: UserProgram.Output
+    private let programs: LocalDelivery.Programs
     private var files = 0
-    private var programs = 0
+    private var programCount = 0
     private var recipients: [Address] = []
     private(set) var output: [UInt8] = []
 
     init(
         _ request: WorkerRequest, _ message: MessageContent, _ lines: TraceLines, _ home: Home, _ maildirs: MaildirCache,
-        _ programOutput: UserProgram.Output
+        _ programs: LocalDelivery.Programs
     ) {
         self.request = request
         self.message = message
         self.lines = lines
         self.home = home
         self.maildirs = maildirs
-        self.programOutput = programOutput
+        self.programs = programs
     }
 
     /// In order; forwards leave last, together. Any failure stops at once: earlier lines run again at the next attempt (spec-qmail §7.4).
@@ -38,25 +38,37 @@ struct DeliveryRun {
             case .maildir(let path): try deliver(toMaildir: path)
             case .mbox(let path): try deliver(toMbox: path)
             case .program(let command):
-                programs += 1
+                programCount += 1
                 guard try runProgram(command, sender, defaultExtension) else { break execution }
             case .forward(let address): recipients.append(try DeliveryRun.recipient(address))
             case .forbiddenFile: throw .forbiddenFile
             case .forbiddenProgram: throw .forbiddenProgram
             }
         }
-        let number = recipients.isEmpty ? nil : try Forwarding(sender: sender, recipients: recipients).queue(lines.deliveredTo, message)
-        output += Array("did \(files)+\(recipients.count)+\(programs)\n".utf8)
+        let number = recipients.isEmpty ? nil : try forwarding(sender).queue(lines.deliveredTo, message)
+        output += Array("did \(files)+\(recipients.count)+\(programCount)\n".utf8)
         if let number { output += Array("qp \(number)\n".utf8) }
+    }
+
+    private func forwarding(_ sender: [UInt8]) -> Forwarding {
+        Forwarding(sender: sender, recipients: recipients, isDirect: programs == .forbidden)
     }
 
     private mutating func deliver(toMaildir path: [UInt8]) throws(Undeliverable) {
         files += 1
         do throws(MaildirFailure) {
-            try maildirs.maildir(path, in: home.directory).deliver(lines.returnPath + lines.deliveredTo, message)
+            let maildir = try maildirs.maildir(path, in: home.directory)
+            try maildir.deliver(lines.returnPath + lines.deliveredTo, message, within: try quota(of: path, maildir))
         } catch {
-            throw .deferred(error.text)
+            throw error == .overQuota ? .failed(error.text) : .deferred(error.text)
         }
+    }
+
+    /// A folder of Maildir++, `./Maildir/.name/`, is part of what `./Maildir/` holds.
+    private func quota(of path: [UInt8], _ maildir: Maildir) throws(MaildirFailure) -> MaildirQuota? {
+        guard let limits = MaildirLimits(request.settings.quota) else { return nil }
+        guard let root = MaildirQuota.root(of: path) else { return MaildirQuota(limits, of: maildir) }
+        return MaildirQuota(limits, of: try maildirs.maildir(root, in: home.directory))
     }
 
     private mutating func deliver(toMbox path: [UInt8]) throws(Undeliverable) {
@@ -83,11 +95,13 @@ struct DeliveryRun {
     /// - Returns: false when the program wants no further lines.
     private mutating func runProgram(_ command: [UInt8], _ sender: [UInt8], _ defaultExtension: ArraySlice<UInt8>?) throws(Undeliverable) -> Bool {
         let environment = DeliveryEnvironment(request, lines, newSender: sender, defaultExtension: defaultExtension, now: unixTime())
-        let program = UserProgram(command, environment.variables, home: home.path, programOutput, seconds: request.settings.programSeconds)
+        let program = UserProgram(
+            command, environment.variables, home: home.path, hasOwnGroup: programs == .report, seconds: request.settings.programSeconds)
         let end =
-            switch programOutput {
+            switch programs {
             case .report: try program.run(message, reporting: &output)
             case .inherited: try program.run(message)
+            case .forbidden: throw .programsAreOff
             }
         switch end {
         case .exited(0): return true

@@ -2,17 +2,35 @@ private import Bytes
 private import CPosix
 private import Frames
 private import Glibc
+private import Injection
 private import Posix
 
 /// The delivery worker of one user: takes requests with a message from lspawn on descriptor 0, several at a time, until lspawn closes it.
 ///
 /// It runs as that user, started by lspawn, which fixed uid, gid and home. Threads read the socket themselves: a packet is a whole request.
+/// - Parameter isConfined: the worker shares its uid with those of other mailboxes. It locks itself into its home, the working directory, before it has
+///   threads, and runs no programs: what it sends on it gives to the queue itself.
 /// - Returns: the exit code.
-package func runDeliveryWorker() -> Int32 {
+package func runDeliveryWorker(isConfined: Bool) -> Int32 {
     signal(SIGPIPE, SIG_IGN)
     umask(0o077)
     martlet_name_process("martlet-local")
-    return DeliveryWorker().run()
+    if isConfined, !confine() { return 111 }
+    return DeliveryWorker(LocalDelivery(isConfined ? .forbidden : .report)).run()
+}
+
+/// Into the home, then to the qmail home, where the queue's socket is.
+private func confine() -> Bool {
+    switch Sandbox.confineToWorkingDirectory() {
+    case .whole: break
+    case .partial(let version): log("martlet-local: Landlock of this kernel is version \(version): files are confined, network and signals are not all")
+    case .none(let error): log("martlet-local: alert: this kernel has no Landlock (\(error.reason)): only file modes keep mailboxes apart")
+    }
+    do throws(SystemError) { try QmailHome.enter() } catch {
+        log("martlet-local: fatal: \(error)")
+        return false
+    }
+    return true
 }
 
 final class DeliveryWorker: Sendable {
@@ -29,7 +47,9 @@ final class DeliveryWorker: Sendable {
     }
 
     private let crew = Monitor(Crew())
-    private let delivery = LocalDelivery()
+    private let delivery: LocalDelivery
+
+    init(_ delivery: LocalDelivery) { self.delivery = delivery }
 
     func run() -> Int32 {
         hire()

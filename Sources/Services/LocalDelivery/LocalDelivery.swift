@@ -10,10 +10,19 @@ package import Posix
 package final class LocalDelivery: Sendable {
     private let homes = HomeKeeper()
     private let maildirs = MaildirCache()
-    private let programOutput: UserProgram.Output
+    private let programs: Programs
 
-    /// - Parameter programsPrint: what programs print goes where this process prints, and not into the report.
-    package init(programsPrint: Bool = false) { programOutput = programsPrint ? .inherited : .report }
+    /// What becomes of command lines.
+    package enum Programs: Sendable {
+        /// They run; what they print goes into the report.
+        case report
+        /// They run; what they print goes where this process prints.
+        case inherited
+        /// They defer the delivery; forwards are handed to the queue without a program.
+        case forbidden
+    }
+
+    package init(_ programs: Programs = .report) { self.programs = programs }
 
     /// Delivers by the user's instructions. Home, `.qmail` and Maildir are looked at anew each time.
     package func deliver(_ request: WorkerRequest, _ message: consuming FileDescriptor?) -> DeliveryReport {
@@ -31,7 +40,7 @@ package final class LocalDelivery: Sendable {
         try LocalDelivery.checkLoop(lines, message)
         let file = try DotQmailFile.find(in: home, dash: request.dash, ext: request.ext)
         let instructions = try LocalDelivery.instructions(request, file)
-        var run = DeliveryRun(request, message, lines, home, maildirs, programOutput)
+        var run = DeliveryRun(request, message, lines, home, maildirs, programs)
         do throws(Undeliverable) {
             try run.run(instructions, defaultExtension: file?.defaultExtension)
             return DeliveryReport(.delivered, DeliveryText.limited(run.output))

@@ -19,5 +19,6 @@ package struct Undeliverable: Error, Equatable {
 
     static var isSticky: Undeliverable { .deferred("Home directory is sticky: user is editing his .qmail file. (#4.2.1)\n") }
     static var forbiddenFile: Undeliverable { .deferred("Uh-oh: .qmail has file delivery but has x bit set. (#4.7.0)\n") }
+    static var programsAreOff: Undeliverable { .deferred("Uh-oh: .qmail has prog delivery but this mailbox runs no programs. (#4.7.0)\n") }
     static var forbiddenProgram: Undeliverable { .deferred("Uh-oh: .qmail has prog delivery but has x bit set. (#4.7.0)\n") }
 }

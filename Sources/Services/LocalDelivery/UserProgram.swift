@@ -5,25 +5,19 @@ internal import Posix
 
 /// A command of a user's `.qmail`: the one place where a shell is run, as that user, with the message on its descriptor 0 (spec-qmail §7.5).
 struct UserProgram {
-    /// Where what it prints goes.
-    enum Output {
-        /// Into the delivery's report, both descriptors in one.
-        case report
-        /// Where this process's own goes.
-        case inherited
-    }
-
     private let program: ChildProgram
     private let seconds: UInt32
 
     /// Between the request to end and the end, in seconds.
     static let graceSeconds: UInt64 = 5
 
-    /// - Parameter seconds: how long it may run, 0 without end. Only what is run for a report has a limit.
-    init(_ command: [UInt8], _ environment: [[UInt8]], home: [UInt8], _ output: Output, seconds: UInt32) {
+    /// - Parameters:
+    ///   - hasOwnGroup: what it leaves behind can be ended with it.
+    ///   - seconds: how long it may run, 0 without end. Only what is run for a report has a limit.
+    init(_ command: [UInt8], _ environment: [[UInt8]], home: [UInt8], hasOwnGroup: Bool, seconds: UInt32) {
         let shell = Array("/bin/sh".utf8)
         program = ChildProgram(
-            path: shell, arguments: [shell, Array("-c".utf8), command], environment: environment, directory: home, hasOwnGroup: output == .report)
+            path: shell, arguments: [shell, Array("-c".utf8), command], environment: environment, directory: home, hasOwnGroup: hasOwnGroup)
         self.seconds = seconds
     }
 
@@ -103,12 +97,14 @@ extension UserProgram {
 
     /// - Returns: true when it has ended and its output too; false when the time is over.
     private static func collect(_ pid: Int32, _ pipe: Pipe, _ output: inout [UInt8], until limit: UInt64) -> Bool {
+        // Without it, when there are no descriptors left, the process is looked at now and then.
         let process = FileDescriptor(owning: martlet_watch_process(pid))
+        let isWatched = process.raw >= 0
         var entries = [pollfd(fd: pipe.reading, events: Int16(POLLIN), revents: 0), pollfd(fd: process.raw, events: Int16(POLLIN), revents: 0)]
-        while entries.contains(where: { $0.fd >= 0 }) {
+        while entries.contains(where: { $0.fd >= 0 }) || !isWatched && !ChildProgram.hasEnded(pid) {
             let now = monotonicNanoseconds()
             guard now < limit else { return false }
-            let milliseconds = Int32(min((limit - now) / 1_000_000 + 1, 3_600_000))
+            let milliseconds = Int32(min((limit - now) / 1_000_000 + 1, isWatched ? 3_600_000 : 50))
             guard poll(&entries, 2, milliseconds) > 0 else { continue }
             if entries[0].revents != 0, !read(pipe.reading, &output) {
                 pipe.closeReading()

@@ -8,6 +8,8 @@ package import Posix
 ///
 /// Module `MailboxStorage` must not know addresses or `.qmail`: it is given lines, a message and a path.
 package final class Maildir: Sendable {
+    /// The Maildir itself, a place only.
+    let root: FileDescriptor
     private let new: FileDescriptor
     let tmp: FileDescriptor
     private let newIdentity: FileIdentity
@@ -18,16 +20,15 @@ package final class Maildir: Sendable {
     ///   - path: as in a `.qmail` line, with the slash at the end.
     ///   - home: where relative paths begin.
     package init(_ path: [UInt8], in home: borrowing FileDescriptor) throws(MaildirFailure) {
-        let maildir: FileDescriptor
         do throws(SystemError) {
             // The path itself may be a link that the user made; below it nothing may be.
-            maildir = try FileDescriptor.open(path, in: home, martlet_o_path | O_DIRECTORY)
+            root = try FileDescriptor.open(path, in: home, martlet_o_path | O_DIRECTORY)
         } catch {
             throw error.isTemporary ? .trouble : .noMaildir
         }
         do throws(SystemError) {
-            new = try FileDescriptor.open("new", in: maildir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
-            tmp = try FileDescriptor.open("tmp", in: maildir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            new = try FileDescriptor.open("new", in: root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            tmp = try FileDescriptor.open("tmp", in: root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             newIdentity = try FileIdentity(of: new)
             tmpIdentity = try FileIdentity(of: tmp)
         } catch { throw .trouble }
@@ -40,8 +41,12 @@ package final class Maildir: Sendable {
     }
 
     /// Puts `lines` and the message into `new/`, durably.
-    package func deliver(_ lines: [UInt8], _ message: MessageContent) throws(MaildirFailure) {
-        let name = UniqueName.next()
+    /// - Parameter quota: what must have room for it.
+    package func deliver(_ lines: [UInt8], _ message: MessageContent, within quota: MaildirQuota? = nil) throws(MaildirFailure) {
+        let size = lines.count + message.size
+        if let quota, try !quota.hasRoom(for: size) { throw .overQuota }
+        // With its size in its name nobody has to look at the file to count it.
+        let name = UniqueName.next() + (quota == nil ? [] : Array(",S=\(size)".utf8))
         let file = try create(name)
         do throws(MaildirFailure) {
             try Maildir.write(lines, message, to: file)
@@ -57,6 +62,7 @@ package final class Maildir: Sendable {
             remove(name, in: new)
             throw .trouble
         }
+        quota?.add(bytes: size, messages: 1)
     }
 
     private func create(_ name: [UInt8]) throws(MaildirFailure) -> FileDescriptor {

@@ -4,10 +4,11 @@ enum KnownFiles {
         "me", "badmailfrom", "bouncefrom", "bouncehost", "concurrencylocal", "concurrencyremote", "databytes", "defaultdelivery", "defaultdomain",
         "defaulthost", "doublebouncehost", "doublebounceto", "envnoathost", "helohost", "idhost", "localiphost", "locals", "morercpthosts",
         "morercpthosts.cdb", "percenthack", "plusdomain", "qmqpservers", "queuelifetime", "rcpthosts", "smtpgreeting", "smtproutes", "timeoutconnect",
-        "timeoutremote", "timeoutsmtpd", "virtualdomains", "bounceformat", "bouncemaxbytes", "cafile", "concurrencyincoming", "concurrencyperhost",
-        "concurrencyperip", "dnssec", "maxrecipients", "minuid", "moreipme", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers",
-        "smtplisten", "smtprules",
-        "smtpworkers", "timeoutlocal", "timeoutremoteprogram",
+        "timeoutremote", "timeoutsmtpd", "virtualdomains", "authinsecure", "authmechanisms", "bounceformat", "bouncemaxbytes", "bouncesperhour",
+        "cafile", "concurrencyincoming", "concurrencyperhost", "concurrencyperip", "concurrencypop3", "dnssec", "lmtplisten", "maxrecipients",
+        "minuid", "moreipme", "pop3listen", "pop3slisten", "proxyclients", "qmqplisten", "qmqprules", "qmtplisten", "queuesegmentbytes", "rcptprobe",
+        "remoteprogram", "resolvers", "senderlogin", "smtplisten", "smtprules", "smtpslisten", "smtpworkers", "submissionlisten", "submissionslisten",
+        "timeoutlocal", "timeoutremoteprogram",
     ]
     static let numbers = [
         "concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes", "queuelifetime", "timeoutconnect", "timeoutremote",

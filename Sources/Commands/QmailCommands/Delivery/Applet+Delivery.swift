@@ -25,12 +25,12 @@ extension Applet {
         ], run: { QmailLocal.run($0) })
 
     private static let martletLocal = Applet(
-        name: "martlet-local", section: 8, summary: "deliver mail to one user, as that user", synopsis: "",
+        name: "martlet-local", section: 8, summary: "deliver mail to one user, as that user", synopsis: "[ confined ]",
         description: [
             "The delivery worker: started by martlet-lspawn under the recipient's identity, in his home, with a socket on descriptor 0. It takes "
                 + "deliveries one after the other and ends when it has been idle. Not for people to start."
         ],
-        exitCodes: doneOrTemporary, run: { _ in runDeliveryWorker() })
+        exitCodes: doneOrTemporary, run: { runDeliveryWorker(isConfined: $0.arguments.first?.elementsEqual("confined".utf8) == true) })
 
     private static let instruction = "It is for lines of a .qmail file that begin with |, where its exit code decides about the delivery."
     private static let newSender = Entry("NEWSENDER", "Envelope sender; qmail-local sets it.")

@@ -36,7 +36,7 @@ enum QmailLocal {
         guard geteuid() != 0 else { return print(.deferred("Not allowed to perform deliveries as root.\n")) }
         let message = dup(0)
         guard message >= 0 else { return print(.deferred("Unable to read message: \(errorText(errno)). (#4.3.0)\n")) }
-        return print(LocalDelivery(programsPrint: true).deliver(request, FileDescriptor(owning: message)))
+        return print(LocalDelivery(.inherited).deliver(request, FileDescriptor(owning: message)))
     }
 
     private static func describe(_ request: WorkerRequest) -> Int32 {

@@ -27,7 +27,7 @@ struct QmailPopup {
         let timestamp = "<\(getpid()).\(unixTime())@".utf8 + call.arguments[0] + [ASCII.greater]
         let tls = TLSOnRequest(call.environment)
         var popup = QmailPopup(
-            session: AuthorizationSession(timestamp: timestamp, offersTLS: tls != nil), program: Array(call.arguments.dropFirst()), tls: tls)
+            session: AuthorizationSession(classic: timestamp, offersTLS: tls != nil), program: Array(call.arguments.dropFirst()), tls: tls)
         try? popup.serve()
         return ended
     }
@@ -40,10 +40,9 @@ struct QmailPopup {
 
     private mutating func serve() throws(TimedStream.Failure) {
         try perform(session.opened())
-        while !isClosed {
-            let bytes = try stream.read()
-            guard !bytes.isEmpty else { return }
+        try stream.forEachPiece { (bytes) throws(TimedStream.Failure) in
             try perform(session.bytesReceived(bytes))
+            return !isClosed
         }
     }
 
@@ -56,6 +55,8 @@ struct QmailPopup {
             case .startTLS:
                 if tls?.begin() != nil { waiting += session.tlsStarted() } else { isClosed = true }
             case .close: isClosed = true
+            // Only the modern profile asks for these.
+            case .begin, .respond, .cancel, .open: isClosed = true
             }
         }
     }
