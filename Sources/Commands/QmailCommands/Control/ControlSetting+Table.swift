@@ -13,7 +13,7 @@ extension ControlSetting {
     private static let qmails: [ControlSetting] = [
         ControlSetting(
             "badmailfrom", .list(whenAbsent: "Any MAIL FROM is allowed."), "", " not accepted in MAIL FROM.",
-            "Senders that are refused: user@host or @host."),
+            "Senders that are refused: user@host, @host, patterns with * and ?, and !LINE for exceptions."),
         ControlSetting("bouncefrom", .text("MAILER-DAEMON"), "Bounce user name is ", "", "Local part of the From of bounces."),
         ControlSetting("bouncehost", .text(nil), "Bounce host name is ", "", "Host of the From of bounces."),
         ControlSetting("concurrencylocal", .number(10), "Local concurrency is ", "", "Local deliveries at a time; 0 holds them."),
@@ -66,6 +66,12 @@ extension ControlSetting {
         ControlSetting(
             "authmechanisms", .list(whenAbsent: "Clients log in by PLAIN or LOGIN."), "Login mechanism: ", "", ours: true,
             "PLAIN, LOGIN, SCRAM-SHA-256, CRAM-MD5 or APOP, one a line."),
+        ControlSetting(
+            "badhelo", .list(whenAbsent: "Any HELO host name is allowed."), "", " not accepted in HELO.", ours: true,
+            "HELO host names that are refused, as in badmailfrom."),
+        ControlSetting(
+            "badrcptto", .list(whenAbsent: "Any recipient of rcpthosts is allowed."), "", " not accepted in RCPT TO.", ours: true,
+            "Recipients that are refused, as in badmailfrom."),
         ControlSetting("bounceformat", .text("report"), "Bounce format is ", "", ours: true, "report: multipart/report; qsbmf: the bytes of qmail."),
         ControlSetting(
             "bouncemaxbytes", .number(1_048_576), "Bounces return whole messages of up to ", " bytes", ours: true,
@@ -87,12 +93,18 @@ extension ControlSetting {
         ControlSetting(
             "defaultdelivery", .list(whenAbsent: "Default delivery is ./Maildir/."), "Default delivery: ", "", ours: true,
             "Lines of a .qmail file, for users without one."),
+        ControlSetting(
+            "dnsbllist", .list(whenAbsent: "Clients are not looked up in lists."), "List of clients: ", "", ours: true,
+            "[-+=]BASE[:TEXT]: lists in DNS of clients whose mail is refused."),
         ControlSetting("dnssec", .number(0), "DNSSEC validation is ", "", ours: true, "Not 0: answers of DNS are validated."),
         ControlSetting("hashthreads", .text("the processors"), "Passwords hashed at a time: ", "", ours: true, "Threads that hash passwords, 1 to 64."),
         ControlSetting("logindomain", .text(""), "Logins without a domain are of ", "", ours: true, "Added to logins without a domain."),
         ControlSetting(
             "lmtplisten", .list(whenAbsent: "LMTP is not served."), "LMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
+        ControlSetting(
+            "goodrcptto", .list(whenAbsent: "Recipients need not be listed."), "Recipient: ", "", ours: true,
+            "Recipients; all others are refused. As in badmailfrom."),
         ControlSetting(
             "maxrecipients", .number(1000), "SMTP recipient limit is ", " for a message", ours: true, "Recipients of one message that SMTP takes."),
         ControlSetting("minuid", .number(100), "Lowest uid for deliveries is ", "", ours: true, "No delivery runs under a uid below it."),
@@ -114,6 +126,7 @@ extension ControlSetting {
         ControlSetting(
             "qmtplisten", .list(whenAbsent: "QMTP is not served."), "QMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
+        ControlSetting(
             "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
         ControlSetting(
             "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
