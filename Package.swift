@@ -13,19 +13,24 @@ func module(_ floor: String, _ name: String, _ dependencies: [Target.Dependency]
 
 /// Programs carry the Swift runtime with them, so that a small command starts in a millisecond and an installation is a few files. The runtime's C++
 /// library is linked in too where the Makefile has laid it ready: as a shared library it doubles the time to start (docs/decisions/0014).
-func program(_ name: String, _ dependencies: [Target.Dependency], links: [LinkerSetting] = []) -> Target {
+func program(_ name: String, _ dependencies: [Target.Dependency], links: [LinkerSetting] = [.unsafeFlags(carryingRuntime)]) -> Target {
     .executableTarget(
-        name: name, dependencies: dependencies, path: "Sources/Commands/\(name)", swiftSettings: strict,
-        linkerSettings: [
-            .unsafeFlags([
-                "-static-stdlib", "-Xclang-linker", "-L\(Context.packageDirectory)/.build/archives", "-Xclang-linker", "-static-libgcc", "-Xlinker",
-                "--no-export-dynamic",
-            ])
-        ] + links)
+        name: name, dependencies: dependencies, path: "Sources/Commands/\(name)", swiftSettings: strict, linkerSettings: links)
 }
 
+let carryingRuntime = [
+    "-static-stdlib", "-Xclang-linker", "-L\(Context.packageDirectory)/.build/archives", "-Xclang-linker", "-static-libgcc", "-Xlinker",
+    "--no-export-dynamic",
+]
+
+/// Nothing shared at all, still at random addresses: for what is started for each message, and asks for no account, host or plug-in of the C library.
+let carryingAll = [
+    "-static-executable", "-Xclang-linker", "-static-pie", "-Xclang-linker", "--ld-path=\(Context.packageDirectory)/Tools/link-static", "-Xlinker",
+    "--pack-dyn-relocs=relr",
+]
+
 /// What the static FoundationEssentials, which ArgumentParser uses, does not name itself; a linker that keeps silent about its unused parts.
-let foundation: [LinkerSetting] = ["_FoundationCollections", "_FoundationCShims", "swiftSynchronization"].map { .linkedLibrary($0) } + [.unsafeFlags(["-use-ld=lld"])]
+let foundation: [LinkerSetting] = ["_FoundationCollections", "_FoundationCShims", "swiftSynchronization"].map { .linkedLibrary($0) } + [.unsafeFlags(carryingRuntime + ["-use-ld=lld"])]
 
 /// What the whole static Foundation, which GRDB uses, does not name itself.
 let wholeFoundation = ["CoreFoundation", "_FoundationICU", "FoundationInternationalization"].map { LinkerSetting.linkedLibrary($0) } + foundation
@@ -69,12 +74,13 @@ let package = Package(
         module("Formats", "QmailQueueFormat", ["Bytes"]),
         module("Formats", "WireContent", ["Bytes"]),
         module("Formats", "Netstrings", ["Bytes"]),
+        module("Formats", "ProxyProtocol", ["Addresses", "Bytes"]),
         module("Formats", "Checkpassword", ["Bytes"]),
 
         // Protocols: pure machines and wire formats.
         module("Protocols", "Frames", ["Bytes", "Addresses"]),
         module("Protocols", "Reception", ["Addresses", "Bytes", "Dates"]),
-        module("Protocols", "SMTPServer", ["Addresses", "Bytes", "Reception", "WireContent"]),
+        module("Protocols", "SMTPServer", ["Addresses", "Bytes", "MessageHeader", "Reception", "WireContent"]),
         module("Protocols", "SMTPClient", ["Addresses", "Bytes", "WireContent"]),
         module("Protocols", "QMTP", ["Addresses", "Bytes", "Netstrings", "Reception", "WireContent"]),
         module("Protocols", "QMQP", ["Addresses", "Bytes", "Netstrings", "Reception"]),
@@ -86,22 +92,26 @@ let package = Package(
         // Services.
         module("Services", "Boundaries", ["Posix", "CPosix", "Frames"]),
         module("Services", "FrameChannels", ["Bytes", "Frames", nio("NIOCore"), nio("NIOPosix")]),
+        module("Services", "ClientConnections", ["Addresses", "ConnectionRules", "Posix", "ProxyProtocol", nio("NIOCore"), nio("NIOPosix")]),
         module("Services", "Injection", ["Addresses", "Boundaries", "Bytes", "CPosix", "Frames", "Posix"]),
         module("Services", "QueueAdministration", ["Boundaries", "Frames", "Posix"]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
+        module("Services", "LoginAdministration", ["Boundaries", "Frames", "Posix"]),
         module("Services", "SMTPReception", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "Reception", "SMTPServer"]),
         module("Services", "Resolver", ["Addresses", "Bytes", "ControlFiles", "CUnbound", "Frames", "Posix"]),
         module("Services", "Routing", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
         module("Services", "MailboxStorage", ["Addresses", "Bytes", "CPosix", "Posix"]),
         module("Services", "LocalDelivery", ["Addresses", "Bytes", "CPosix", "Dates", "Frames", "Injection", "MailboxStorage", "Posix"]),
         module("Services", "RemoteDelivery", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "SMTPClient"]),
+        module("Services", "ExchangerLookup", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "RemoteDelivery", "Resolver"]),
         module("Services", "Storage", ["Bytes", "Posix"]),
         module("Services", "Journal", ["Addresses", "Bytes", "JournalFormat", "Storage"]),
         module("Services", "QueueStore", ["Addresses", "Bytes", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "Storage"]),
         module("Services", "ServerTLS", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Posix", "Reception", nio("NIOCore"), nio("NIOTLS"), nioTLS]),
-        module("Services", "Logins", ["Addresses", "Boundaries", "ControlFiles", "FrameChannels", "Frames", "Posix", nio("NIOCore")]),
+        module("Services", "Logins", ["Addresses", "Boundaries", "ConnectionRules", "ControlFiles", "FrameChannels", "Frames", "Posix", "SASL", nio("NIOCore")]),
+        module("Services", "ClientTLS", ["ControlFiles", "Posix", "ServerTLS", nio("NIOCore"), nio("NIOTLS"), nioTLS, certificates]),
         module("Services", "AccountAdministration", ["Accounts", "Addresses", "Bytes", "CDB", "CPosix", "Posix", "SASL", database]),
-        module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Posix", "SASL", crypto("Crypto")]),
+        module("Services", "Authentication", ["Accounts", "Addresses", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Frames", "Posix", "Routing", "SASL", crypto("Crypto")]),
         module("Services", "QmailImport", ["Addresses", "Bytes", "CDB", "ControlFiles", "CPosix", "Journal", "JournalFormat", "Posix", "QmailQueueFormat", "QueueStore", "RemoteDelivery", "Routing", "Storage"]),
 
         // Roles.
@@ -109,24 +119,26 @@ let package = Package(
         module("Roles", "QueueRole", ["Addresses", "Boundaries", "Bounces", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Journal", "JournalFormat", "Posix", "QueueStore", "RoleContext", "Routing", "Schedule", "Storage"]),
         module("Roles", "RouteRole", ["Accounts", "Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "RoleContext", "Routing"]),
         module("Roles", "DNSRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "Frames", "Posix", "Resolver", "RoleContext"]),
-        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Posix", "Reception", "RoleContext", "SMTPReception", "SMTPServer", nio("NIOCore"), nio("NIOPosix")]),
+        module("Roles", "SMTPDRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "Dates", "FrameChannels", "Frames", "Logins", "MessageHeader", "Posix", "ProxyProtocol", "QMQP", "QMTP", "Reception", "RoleContext", "SASL", "SMTPReception", "SMTPServer", "ServerTLS", nio("NIOCore"), nio("NIOPosix")]),
         module("Roles", "KeysRole", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RoleContext", crypto("Crypto"), crypto("CryptoExtras"), certificates]),
-        module("Roles", "AuthRole", ["Addresses", "Authentication", "Boundaries", "Bytes", "Checkpassword", "ControlFiles", "Frames", "Posix", "RoleContext", "SASL"]),
-        module("Roles", "AccessRole", ["Boundaries", "Bytes", "ControlFiles", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
-        module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SMTPClient", nio("NIOCore"), nio("NIOPosix")]),
+        module("Roles", "AuthRole", ["Accounts", "Addresses", "Authentication", "Boundaries", "Bytes", "ControlFiles", "Frames", "Logins", "Posix", "RoleContext", "Routing", "SASL"]),
+        module("Roles", "AccessRole", ["Addresses", "Boundaries", "Bytes", "ClientConnections", "ConnectionRules", "ControlFiles", "CPosix", "FrameChannels", "Frames", "Logins", "POP3", "Posix", "RoleContext", "SASL", "ServerTLS", nio("NIOCore"), nio("NIOPosix"), nioTLS]),
+        module("Roles", "RemoteRole", ["Addresses", "Boundaries", "Bytes", "ClientTLS", "ControlFiles", "CPosix", "Frames", "Posix", "RemoteDelivery", "RoleContext", "SASL", "SMTPClient", certificates, nio("NIOCore"), nio("NIOPosix"), nioTLS]),
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
-        module("Commands", "MartletCommands", ["AccountAdministration", "Accounts", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "Frames", "Injection", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "ExchangerLookup", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
+        module("Commands", "MartletCommands", ["AccountAdministration", "Accounts", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "ExchangerLookup", "Frames", "Injection", "LoginAdministration", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
+        program("qmail-inject", ["QmailCommands"], links: [.unsafeFlags(carryingAll)]),
         program("martlet", ["MartletCommands"], links: wholeFoundation),
+        program("martlet-tls", ["Boundaries", "Bytes", "CPosix", "Posix", "Reception", "ServerTLS", nio("NIOCore"), nio("NIOPosix")], links: foundation),
         program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
 
         // Tests.
         .target(name: "TemporaryFolder", dependencies: ["Posix"], path: "Tests/TemporaryFolder", swiftSettings: strict),
         tests("GroundTests", ["Bytes", "CDB", "ControlFiles", "Posix", "TemporaryFolder"]),
-        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "ConnectionRules", "Dates", "MessageHeader", "QmailQueueFormat"]),
+        tests("FormatsTests", ["Addresses", "Bounces", "Bytes", "Checkpassword", "ConnectionRules", "Dates", "MessageHeader", "ProxyProtocol", "QmailQueueFormat"]),
         tests("FramesTests", ["Addresses", "Bytes", "Frames"]),
         tests("SMTPServerTests", ["Addresses", "Bytes", "MessageHeader", "Reception", "Routing", "SMTPClient", "SMTPServer", "WireContent"]),
         tests("FrameChannelsTests", ["Bytes", "FrameChannels", "Frames", nio("NIOCore"), nio("NIOPosix")]),
@@ -134,7 +146,7 @@ let package = Package(
         tests("QMTPTests", ["Addresses", "Bytes", "Netstrings", "QMQP", "QMTP", "Reception"]),
         tests("POP3Tests", ["Bytes", "Checkpassword", "POP3"]),
         tests("SASLTests", ["Bytes", "SASL"]),
-        tests("AuthenticationTests", ["Accounts", "Addresses", "Authentication", "Bytes", "CDB", "Posix", "SASL", "TemporaryFolder"]),
+        tests("AuthenticationTests", ["Accounts", "Addresses", "Authentication", "Bytes", "CDB", "ControlFiles", "Frames", "Posix", "SASL", "TemporaryFolder"]),
         tests("ResolverTests", ["Addresses", "Bytes", "Frames", "Resolver"]),
         tests("RemoteDeliveryTests", ["Addresses", "Bytes", "ControlFiles", "Frames", "Posix", "RemoteDelivery", "SMTPClient", "TemporaryFolder"]),
         tests("ScheduleTests", ["Addresses", "Schedule"]),

@@ -157,3 +157,26 @@ private func recordedCases(_ name: String) throws -> [[String: Any]] {
     let text = try String(contentsOf: tests.appendingPathComponent("Golden/qmail/\(name)"), encoding: .utf8)
     return try text.split(separator: "\n").map { try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]) }
 }
+
+@Suite struct NetworksTests {
+    private func address(_ text: String) -> IPAddress? { IPLiteral.parse(Array(text.utf8)[...]) }
+    private func networks(_ entries: [String]) throws -> Networks { try Networks(entries.map { Array($0.utf8) }) }
+
+    @Test func membership() throws {
+        let some = try networks(["192.0.2.1", "198.51.100.0/25", "2001:db8::/32", "::1"])
+        for inside in ["192.0.2.1", "198.51.100.127", "2001:db8:ffff::9", "::1"] { #expect(some.contains(address(inside)), "\(inside)") }
+        for outside in ["192.0.2.2", "198.51.100.128", "2001:db9::", "::2", "0.0.0.0"] {
+            #expect(!some.contains(address(outside)), "\(outside)")
+        }
+        #expect(!some.contains(nil) && !Networks().contains(nil))
+        #expect(try networks(["unix"]).contains(nil))
+        #expect(try networks(["0.0.0.0/0"]).contains(address("9.9.9.9")))
+        #expect(try !networks(["0.0.0.0/0"]).contains(address("::1")))
+    }
+
+    @Test(arguments: ["", "192.0.2.1/33", "192.0.2.0/", "::/129", "[::1]", "mail.example", "192.0.2.", "1.2.3.4/-1", "/8"]) func badEntries(
+        _ entry: String
+    ) {
+        #expect(throws: Networks.BadEntry.self) { try networks([entry]) }
+    }
+}

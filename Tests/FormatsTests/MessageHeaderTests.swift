@@ -83,6 +83,15 @@ private let newFields = """
         #expect(done.recipients == recipients)
     }
 
+    /// Fields are read one after the other in the same memory.
+    @Test func fieldsLeaveNothingToTheNext() throws {
+        let done = try complete("To: g: a@x.example\nCc: b c\nTo: \"d\nCc: e+, f\\@g@h.example\nTo: \n\n")
+        #expect(done.recipients == ["a@x.example", "c@dh.dd.example", "b@dh.dd.example", "f@g@h.example", "e+@dh.dd.example"])
+        #expect(
+            done.header == newFields + "To: g: a@x.example\nCc: b@dh.dd.example, c@dh.dd.example\nTo: \"d\n"
+                + "Cc: e+@dh.dd.example, f@g@h.example\nTo:\n")
+    }
+
     @Test func unreadableOriginatorsAreRefused() {
         #expect(throws: SubmissionError.field(Array("Reply-To: \"unclosed\n".utf8))) { try complete("Reply-To: \"unclosed\nTo: a\n\n") }
     }
@@ -224,7 +233,7 @@ private let newFields = """
     }
 
     @Test func followUpsGoToTheList() throws {
-        let lists = settings { $0.mailingLists = [Array("list@x.example".utf8)] }
+        let lists = settings { $0.mailingLists = MailingLists(["zoo@x.example", "List@x.example", "ann@x.example"].map { Array($0.utf8) }) }
         let done = try complete("To: LIST@x.example, joe@z.example\nCc: a, b@c\n\n", lists)
         #expect(done.header.contains("\nMail-Followup-To: a@dh.dd.example,\n  b@c.dd.example,\n  LIST@x.example,\n  joe@z.example\nTo: "))
         #expect(try !complete("To: nobody@x.example\n\n", lists).header.contains("Mail-Followup-To"))

@@ -12,8 +12,8 @@ import namespaces
 from namespaces import ACCOUNTS, BOX, PROGRAMS, QMAIL
 from sandbox import LOG, give
 
-# An account of ours that qmail does not know.
-QMAILN = (1008, 1001)
+# Accounts of ours that qmail does not know.
+OURS = {"qmaila": (1009, 1001), "qmailk": (1010, 1001), "qmailn": (1008, 1001)}
 _STREAMS = {"inject", "route", "dns", "admin"}
 STOP_LIMIT = 40
 
@@ -79,7 +79,7 @@ def accounts_variable():
     """MARTLET_ACCOUNTS as the supervisor sets it; without root there is none."""
     if not namespaces.is_root():
         return {}
-    names = {**{name: ACCOUNTS[name] for name in ("alias", "qmaild", "qmaill", "qmailp", "qmailq", "qmailr", "qmails")}, "qmailn": QMAILN}
+    names = {**{name: ACCOUNTS[name] for name in ("alias", "qmaild", "qmaill", "qmailp", "qmailq", "qmailr", "qmails")}, **OURS}
     return {"MARTLET_ACCOUNTS": " ".join(f"{name}:{names[name][0]}:{names[name][1]}" for name in sorted(names))}
 
 

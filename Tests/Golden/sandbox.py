@@ -46,8 +46,8 @@ class Sandbox:
 
     def put_programs(self):
         """qmail's names for the programs, as an installation has them."""
-        for name in self.names:
-            (QMAIL / "bin" / name).symlink_to(PROGRAMS / "qmail")
+        for name, program in self.names.items():
+            (QMAIL / "bin" / name).symlink_to(PROGRAMS / program)
         for name in ("martletd", "martlet-lspawn", "qmail"):
             if (PROGRAMS / name).exists():
                 (QMAIL / "bin" / name).symlink_to(PROGRAMS / name)

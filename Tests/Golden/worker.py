@@ -19,9 +19,9 @@ COMMON = {"id", "section", "program", "note", "argv", "argv0", "env", "stdin", "
 
 
 def program_names(programs):
-    """The names that the multi-call program answers to, as its own overview lists them."""
-    said = subprocess.run([pathlib.Path(programs) / "qmail", "--help"], capture_output=True, timeout=20, check=True).stdout.decode()
-    return [line.split()[0] for line in said.splitlines() if line.startswith("  ") and line[2:3] != " "]
+    """{name: the program that answers to it}, as the multi-call program lists them."""
+    said = subprocess.run([pathlib.Path(programs) / "qmail", "--names"], capture_output=True, timeout=20, check=True).stdout.decode()
+    return {name: program for name, _, program in map(str.split, said.splitlines())}
 
 
 def judge(case, sandbox):

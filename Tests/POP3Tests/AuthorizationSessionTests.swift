@@ -13,7 +13,7 @@ private struct Dialog {
     var tlsStarts = 0
     var isClosed = false
 
-    init(offersTLS: Bool = false) { session = AuthorizationSession(timestamp: Array(stamp.utf8), offersTLS: offersTLS) }
+    init(offersTLS: Bool = false) { session = AuthorizationSession(classic: Array(stamp.utf8), offersTLS: offersTLS) }
 
     mutating func say(_ text: String) { perform(session.bytesReceived(Array(text.utf8))) }
     mutating func sayEachByte(_ text: String) { for byte in text.utf8 { perform(session.bytesReceived([byte])) } }
@@ -25,6 +25,7 @@ private struct Dialog {
             case .check(let credentials): checks.append(credentials)
             case .startTLS: tlsStarts += 1
             case .close: isClosed = true
+            case .begin, .respond, .cancel, .open: Issue.record("none of the classic profile's")
             }
         }
     }

@@ -14,10 +14,10 @@ private struct Dialog {
     var isClosed = false
     var bytesRead = 0
 
-    init(_ contents: [String?], names: [String]? = nil) {
+    init(_ contents: [String?], names: [String]? = nil, _ profile: Profile = .classic) {
         self.contents = contents
         let names = names ?? contents.indices.map { "name\($0)" }
-        session = MaildropSession(zip(contents, names).map { .init(bytes: UInt64($0?.utf8.count ?? 0), name: Array($1.utf8)) })
+        session = MaildropSession(profile, zip(contents, names).map { .init(bytes: UInt64($0?.utf8.count ?? 0), name: Array($1.utf8)) })
     }
 
     mutating func say(_ text: String) { perform(session.bytesReceived(Array(text.utf8))) }
@@ -50,8 +50,8 @@ private struct Dialog {
         return actions + session.contentEnded()
     }
 
-    static func replies(_ input: String, _ contents: [String?], names: [String]? = nil) -> String {
-        var dialog = Dialog(contents, names: names)
+    static func replies(_ input: String, _ contents: [String?], names: [String]? = nil, _ profile: Profile = .classic) -> String {
+        var dialog = Dialog(contents, names: names, profile)
         dialog.say(input)
         return dialog.output.text
     }
@@ -159,9 +159,31 @@ private let three: [String?] = ["Subject: two\n\nshort", "From: a\nSubject: one\
         #expect(dialog.isClosed)
     }
 
+    @Test(
+        "The modern profile: as RFC 1939 and its extensions have it",
+        arguments: [
+            ("STAT\r\n", "+OK 3 85\r\n"), ("DELE 1\r\nSTAT\r\nNOOP\r\n", "+OK \r\n+OK 2 66\r\n+OK \r\n"),
+            ("RETR 3\r\n", "+OK \r\nSubject: headers only\r\n.\r\n"), ("TOP 1 0\r\n", "+OK \r\nSubject: two\r\n\r\n.\r\n"),
+            ("RETR 1\r\n", "+OK \r\nSubject: two\r\n\r\nshort\r\n.\r\n"), ("LANG\r\n", "+OK \r\nen English\r\n.\r\n"),
+            ("CAPA\r\n", "+OK \r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\nLANG\r\n.\r\n"),
+            ("STLS\r\nUTF8\r\nUSER x\r\n", "-ERR unimplemented\r\n-ERR unimplemented\r\n-ERR unimplemented\r\n"),
+        ])
+    func modern(_ input: String, _ replies: String) { #expect(Dialog.replies(input, three, .modern) == replies) }
+
+    @Test(
+        "One reply to QUIT, whatever could not be removed",
+        arguments: [(0, "+OK \r\n"), (2, "-ERR [SYS/TEMP] some deleted messages could not be removed\r\n")])
+    func modernUpdate(_ failures: Int, _ reply: String) {
+        var dialog = Dialog(three, .modern)
+        dialog.failures = failures
+        dialog.say("QUIT\r\n")
+        #expect(dialog.output.text == reply)
+        #expect(dialog.isClosed)
+    }
+
     @Test("A maildrop of 100,000 messages is listed in one piece") func large() {
         let count = 100_000
-        var session = MaildropSession((0..<count).map { .init(bytes: 10, name: Array("\($0).M1P2Q3.host".utf8)) })
+        var session = MaildropSession(.classic, (0..<count).map { .init(bytes: 10, name: Array("\($0).M1P2Q3.host".utf8)) })
         var bytes = 0
         for action in session.bytesReceived(Array("LIST\r\nUIDL\r\n".utf8) + Array(String(repeating: "STAT\r\nDELE 7\r\nLAST\r\n", count: 1000).utf8))
         {

@@ -68,17 +68,18 @@ def as_account():
 def copy_programs(target):
     """The programs under test with qmail's names, where every account can reach them."""
     source = pathlib.Path(os.environ.get("MARTLET_BIN", ROOT / ".build/release"))
-    for name in ("martletd", "martlet", "qmail", "martlet-lspawn"):
+    for name in ("martletd", "martlet", "martlet-tls", "qmail", "qmail-inject", "martlet-lspawn"):
         shutil.copy(source / name, target / name)
         os.chmod(target / name, 0o755)
-    for name in command_names(target):
-        os.symlink("qmail", target / name)
+    for name, program in command_names(target).items():
+        if name != program:
+            os.symlink(program, target / name)
 
 
 def command_names(programs):
-    """What the `qmail` program is called besides."""
+    """{name: program} of what is linked to a program of ours under qmail's name."""
     lines = subprocess.run([programs / "qmail", "--names"], capture_output=True, text=True, timeout=LIMIT, check=True).stdout
-    return [line.split()[0] for line in lines.splitlines()]
+    return {name: program for name, _, program in map(str.split, lines.splitlines())}
 
 
 def processes():
@@ -122,6 +123,8 @@ class Martlet:
         self.log_path = self.home / "log"
         self.supervisor = None
         self.address = None
+        # Of each door, its last TCP address.
+        self.doors = {}
         # Arguments in front of martletd's, for what starts it elsewhere; they see to the account then.
         self.wrapper = []
         self._seen = set()
@@ -170,8 +173,8 @@ class Martlet:
         said = len(self.log())
         self.launch()
         ready = self.wait_for_log(r"^martletd: ready: (.*)$", after=said)
-        match = re.match(r"smtp on (\S+?):(\d+)(,|$)", ready[1])
-        self.address = (match[1].strip("[]"), int(match[2])) if match else None
+        self.doors = {door: (host.strip("[]"), int(port)) for door, host, port in re.findall(r"(\w+) on (\S+?):(\d+)(?:,|$)", ready[1])}
+        self.address = self.doors.get("smtp")
         return self
 
     def launch(self):
@@ -277,7 +280,7 @@ class Martlet:
         envelope, write_end = os.pipe()
         try:
             # Less than a pipe holds.
-            os.write(write_end, f"F{sender}\0{''.join(f'T{r}{chr(0)}' for r in recipients)}\0".encode())
+            os.write(write_end, f"F{sender}\0{''.join(f'T{r}{chr(0)}' for r in recipients)}\0".encode(errors="surrogateescape"))
             os.close(write_end)
             with tempfile.TemporaryFile() as file:
                 file.write(message if isinstance(message, bytes) else message.encode())

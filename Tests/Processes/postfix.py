@@ -34,10 +34,10 @@ virtual_minimum_uid = 1
 
 
 class Postfix:
-    """Takes mail for `domain` into Maildirs of its own, and sends everything else to `relay` ("127.0.0.1:PORT")."""
+    """Takes mail for `domain` into Maildirs of its own, and sends everything else to `relay` ("127.0.0.1:PORT"). `settings`: more lines of main.cf."""
 
-    def __init__(self, domain, relay=None):
-        self.domain, self.port = domain, free_port()
+    def __init__(self, domain, relay=None, settings=""):
+        self.domain, self.port, self.settings = domain, free_port(), settings
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="martlet-postfix-"))
         self.directory.chmod(0o755)
         for name in ("etc", "queue", "data", "mail"):
@@ -66,6 +66,7 @@ smtp_host_lookup = native
 maillog_file = {self.directory}/data/log
 maillog_file_prefixes = /tmp, /var
 {route}
+{self.settings}
 """
 
     def _postfix(self, command):

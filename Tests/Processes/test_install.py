@@ -19,13 +19,15 @@ def test_staged(programs, tmp_path):
     home = tmp_path / "var/qmail"
     commands = command_names(home / "bin")
     assert {"qmail-inject", "sendmail", "forward", "qmail-start"} <= set(commands)
-    assert {name: os.readlink(home / "bin" / name) for name in commands} == {name: "qmail" for name in commands}
+    links = {path.name: os.readlink(path) for path in (home / "bin").iterdir() if path.is_symlink()}
+    assert links == {name: program for name, program in commands.items() if name != program}
+    assert {links["sendmail"], links["qmail-queue"], links["forward"]} == {"qmail-inject", "qmail"}
     pages = sorted(path.stem for path in (home / "man").glob("man?/*"))
     assert pages == sorted(commands)
     assert (home / "man/man1/forward.1").read_text().startswith(".TH FORWARD 1 ")
     for name in ("home", "proc", "maildir"):
         assert subprocess.run(["sh", "-n", home / "boot" / name], timeout=60).returncode == 0
-    for name in ("martletd", "martlet", "qmail", "martlet-lspawn"):
+    for name in ("martletd", "martlet", "martlet-tls", "qmail", "qmail-inject", "martlet-lspawn"):
         assert (home / "bin" / name).stat().st_mode & 0o7777 == 0o755
     modes = {name: (home / name).stat().st_mode & 0o7777 for name in ("control", "users", "alias", "queue", "run", "bin")}
     assert modes == {"control": 0o755, "users": 0o755, "alias": 0o2755, "queue": 0o700, "run": 0o755, "bin": 0o755}

@@ -18,6 +18,7 @@ import pytest
 
 import martlet as harness
 from fault_smtp import FaultServer
+from hostile_smtp import Authority
 from martlet import HOST, free_port, listens, wait_until
 from postfix import Postfix
 
@@ -130,6 +131,79 @@ def test_postfix_as_client(home):
         assert len(re.findall(r"status=sent \(250 2\.0\.0 ok \d+ qp \d+\)", client.log())) == 2 * len(bodies)
         # Postfix speaks every extension that it knows: none of its commands was refused.
         assert not re.search(r"status=deferred|warning: host", client.log()), client.log()
+    finally:
+        client.close()
+
+
+# Postfix over TLS, both ways
+
+
+@pytest.fixture(scope="module")
+def authority():
+    instance = Authority()
+    yield instance
+    instance.close()
+
+
+@pytest.fixture(scope="module")
+def far_by_tls(authority):
+    """Postfix that takes no mail in clear."""
+    certificate, key = authority.files("mx.far.example")
+    server = Postfix(FAR, settings=(
+        f"smtpd_tls_security_level = encrypt\nsmtpd_tls_cert_file = {certificate}\nsmtpd_tls_key_file = {key}\nsmtpd_tls_loglevel = 1\n"
+        "smtpd_tls_received_header = yes"))
+    yield server
+    server.close()
+
+
+@needs_postfix
+@pytest.mark.parametrize("options, verdict", [
+    ("name=mx.far.example", "certificate verified"), ("tls=verify name=mx.far.example", "certificate verified"),
+    ("", "certificate not verified: it is not of 127.0.0.1"), ("tls=encrypt name=other.example", "certificate not verified: it is not of other.example"),
+])
+def test_to_postfix_over_tls(home, far_by_tls, authority, options, verdict):
+    home.control("cafile", str(authority.file))
+    relaying(home, f"{FAR}:127.0.0.1:{far_by_tls.port} {options}")
+    before = len(far_by_tls.messages("carol"))
+    bodies = ["hello\n", ".\n..dots\n", "a line\n" * 200_000, "smörgås\n"]
+    for number, body in enumerate(bodies):
+        assert home.inject(BOB, f"carol@{FAR}", f"Subject: {number}\n\n{body}") == 0
+    found = far_by_tls.wait_for_messages("carol", before + len(bodies))[before:]
+    assert sorted(map(content_of, found)) == sorted(f"Subject: {number}\n\n{body}".encode() for number, body in enumerate(bodies))
+    assert all(b"(using TLSv1.3 with cipher TLS_" in message for message in found)
+    home.wait_for_log(rf"^remote: TLS with 127\.0\.0\.1: TLSv1\.3 TLS_\w+, {verdict}$")
+
+
+@needs_postfix
+def test_postfix_with_the_wrong_name_gets_nothing_where_it_matters(home, far_by_tls, authority):
+    home.control("cafile", str(authority.file))
+    relaying(home, f"{FAR}:127.0.0.1:{far_by_tls.port} tls=verify name=other.example")
+    assert home.inject(BOB, f"carol@{FAR}", "Subject: x\n\n") == 0
+    home.wait_for_log(
+        r"^delivery 1: deferral: Connected_to_127\.0\.0\.1_but_TLS_failed:_the_certificate_is_not_of_other\.example\._\(#4\.7\.5\)/$")
+
+
+@needs_postfix
+def test_from_postfix_over_tls(home, authority):
+    """It verifies our certificate, and logs so."""
+    for user in ("alice", "bob"):
+        home.user(user)
+    folder = home.home / "tls/default"
+    folder.mkdir(parents=True, mode=0o755)
+    for source, name in zip(authority.files(HOST), ("cert.pem", "key.pem")):
+        shutil.copy(source, folder / name)
+        os.chmod(folder / name, 0o600)
+    home._give(folder.parent, folder, *folder.iterdir())
+    home.start()
+    client = Postfix("postfix.example", relay=f"127.0.0.1:{home.address[1]}", settings=(
+        f"smtp_tls_security_level = verify\nsmtp_tls_CAfile = {authority.file}\nsmtp_tls_verify_cert_match = {HOST}\nsmtp_tls_loglevel = 1"))
+    try:
+        with smtplib.SMTP("127.0.0.1", client.port, timeout=harness.LIMIT) as smtp:
+            smtp.sendmail("carol@postfix.example", [f"alice@{HOST}", BOB], ("Subject: x\r\n\r\n" + "a line\r\n" * 200_000).encode())
+        for user in ("alice", "bob"):
+            [message] = home.wait_for_messages(user, 1)
+            assert content_of(message) == b"Subject: x\n\n" + b"a line\n" * 200_000
+        wait_until(lambda: re.search(r"Verified TLS connection established to 127\.0\.0\.1", client.log()), client.log)
     finally:
         client.close()
 

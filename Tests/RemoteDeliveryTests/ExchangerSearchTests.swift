@@ -96,7 +96,7 @@ private let best =
 
     @Test func routesAreBelieved() {
         let zone = Zone(exchangers: ["relay": "5 other"], addresses: ["relay": "127.0.0.1 198.51.100.7"])
-        let route = { (host: String) in SMTPRoutes.Route.relay(SMTPRoutes.Relay(host: bytes(host), port: 26)) }
+        let route = { (host: String) in SMTPRoutes.Route.relay(Relay(host: bytes(host), port: 26)) }
         #expect(find("h", zone, route: route("relay")) == "0 127.0.0.1, 0 198.51.100.7 port 26")
         #expect(find("h", zone, route: route("[::1]")) == "0 ::1 port 26")
         #expect(find("h", zone, route: route("nowhere")) == "failed Sorry, I couldn't find any host named nowhere. (#5.1.2)/")
@@ -140,7 +140,7 @@ private let best =
         var generator = SystemRandomNumberGenerator()
         var seen: Set<String> = []
         for _ in 0..<200 {
-            let order = Candidates(all, port: 25).ordered(using: &generator).map(\.description)
+            let order = ConnectionPlan(nil, Candidates(all, port: 25)).ordered(using: &generator).map(\.address.description)
             #expect(
                 Set(order[..<2]) == ["192.0.2.1", "192.0.2.2"] && Set(order[2..<4]) == ["2001:db8::1", "2001:db8::2"] && order[4] == "192.0.2.9")
             seen.insert(order.joined(separator: " "))

@@ -5,7 +5,7 @@ import Testing
 
 private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
-private func relay(_ host: String, _ port: UInt16 = 25) -> SMTPRoutes.Route { .relay(SMTPRoutes.Relay(host: bytes(host), port: port)) }
+private func relay(_ host: String, _ port: UInt16 = 25) -> SMTPRoutes.Route { .relay(Relay(host: bytes(host), port: port)) }
 
 @Suite struct SMTPRoutesTests {
     static let routes = SMTPRoutes([
@@ -23,7 +23,7 @@ private func relay(_ host: String, _ port: UInt16 = 25) -> SMTPRoutes.Route { .r
     ])
     func firstHitFromTheLongest(_ host: String, _ route: SMTPRoutes.Route) {
         #expect(Self.routes.route(for: bytes(host)[...]) == route)
-        #expect(Self.routes.invalidKey == nil)
+        #expect(Self.routes.fault == nil)
     }
 
     @Test func theEmptyKeyTakesTheRest() {
@@ -32,8 +32,35 @@ private func relay(_ host: String, _ port: UInt16 = 25) -> SMTPRoutes.Route { .r
         #expect(routes.route(for: bytes("direct.example")[...]) == .exchangers)
     }
 
-    @Test(arguments: ["h:", "h:0", "h:65536", "h:-1", ":25", "[::1]:x"]) func valuesThatAreNoRoutes(_ value: String) {
-        #expect(SMTPRoutes([bytes("a"): bytes(value)]).invalidKey == bytes("a"))
+    @Test(arguments: [
+        "h:", "h:0", "h:65536", "h:-1", ":25", "[::1]:x", " ", "h tls=", "h tls=maybe", "h tls=TLS", "h user=me", "h passwordfile=f",
+        "h user= passwordfile=f", "h:25 usr=me", "h tls=may user=me passwordfile=f", "h =x",
+    ])
+    func valuesThatAreNoRoutes(_ value: String) {
+        #expect(SMTPRoutes([bytes("a"): bytes(value)]).fault?.key == bytes("a"))
+    }
+
+    /// A line written for another program may have the password itself in it.
+    @Test func noWordOfALineIsInTheComplaint() {
+        let problem = SMTPRoutes([bytes("a"): bytes("h:587 user=me password=s3cret")]).fault?.problem
+        #expect(problem?.contains("s3cret") == false)
+    }
+
+    @Test(arguments: [
+        ("h", 25, TransportSecurity.may, false), ("h tls=none", 25, .none, false), ("h:26 tls=encrypt", 26, .encrypt, false),
+        ("h tls=verify", 25, .verify, false), ("h tls=implicit", 465, .verify, true), ("h:466 tls=implicit", 466, .verify, true),
+        ("h:587 user=me passwordfile=f", 587, .verify, false), ("h user=me passwordfile=f tls=none", 25, .none, false),
+        ("h passwordfile=f\ttls=encrypt user=me", 25, .encrypt, false), ("h:25 some words", 25, .may, false), ("[::1]:27 tls=may", 27, .may, false),
+    ])
+    func options(_ value: String, _ port: UInt16, _ security: TransportSecurity, _ beginsWithTLS: Bool) throws {
+        let relay = try Relay(bytes(value))
+        #expect((relay.port, relay.security, relay.beginsWithTLS) == (port, security, beginsWithTLS))
+        #expect(relay.login == (value.contains("user=") ? Relay.Login(user: bytes("me"), passwordFile: bytes("f")) : nil))
+    }
+
+    @Test func theNameOfTheCertificate() throws {
+        #expect(try Relay(bytes("192.0.2.1:25 name=Mail.Example")).certificateName == bytes("mail.example"))
+        #expect(try Relay(bytes("h")).certificateName == nil)
     }
 }
 

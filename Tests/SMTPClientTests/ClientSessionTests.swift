@@ -9,8 +9,8 @@ struct Dialogue {
     private(set) var log: [String] = []
     private var content: [ArraySlice<UInt8>]
 
-    init(content: [String] = ["Subject: x\n\nbody\n"]) {
-        session = ClientSession(peer: "1.2.3.4", heloHost: Array("us.example".utf8))
+    init(content: [String] = ["Subject: x\n\nbody\n"], demand: ConnectionDemand = ConnectionDemand()) {
+        session = ClientSession(peer: "1.2.3.4", heloHost: Array("us.example".utf8), demand: demand)
         self.content = content.map { Array($0.utf8)[...] }
     }
 
@@ -25,6 +25,8 @@ struct Dialogue {
     mutating func drop() { take(session.connectionClosed()) }
     mutating func expire() { take(session.deadlinePassed()) }
     mutating func failContent() { take(session.contentFailed()) }
+    mutating func tlsStarted() { take(session.tlsStarted()) }
+    mutating func tlsFailed(_ reason: String) { take(session.tlsFailed(reason)) }
     mutating func quit() { take(session.quit()) }
 
     private mutating func take(_ actions: [ClientSession.Action]) {
@@ -39,6 +41,9 @@ struct Dialogue {
                 take(session.contentRead(piece, isLast: content.isEmpty))
             case .finish(let report):
                 log += report.combined.map { "r:\($0.class)|\(String(decoding: $0.text, as: UTF8.self).replacing("\n", with: "/"))" }
+            case .passOn(let report):
+                log += report.combined.map { "p:\($0.class)|\(String(decoding: $0.text, as: UTF8.self).replacing("\n", with: "/"))" }
+            case .startTLS: log.append("=TLS")
             case .giveBack: log.append("=giveBack")
             case .idle: log.append("=idle")
             case .close: log.append("=close")

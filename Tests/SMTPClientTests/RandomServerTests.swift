@@ -18,7 +18,10 @@ private struct SeededGenerator: RandomNumberGenerator {
 /// A session under random events, with the promises it must keep towards its shell.
 private struct Trial {
     private var random: SeededGenerator
-    private var session = ClientSession(peer: "192.0.2.1", heloHost: Array("us.example".utf8))
+    private var session = ClientSession(peer: "192.0.2.1", heloHost: Array("us.example".utf8), demand: ConnectionDemand(tls: .ifOffered))
+    private var hasAskedForTLS = false
+    private var awaitsTLS = false
+    private var isEncrypted = false
     private var isUnderWay = false
     private var isIdle = true
     private var isClosed = false
@@ -44,6 +47,7 @@ private struct Trial {
     }
 
     private mutating func step() {
+        if awaitsTLS, Int.random(in: 0..<10, using: &random) > 0 { return endHandshake() }
         if wantsContent, Bool.random(using: &random) {
             wantsContent = false
             let piece = Array(["a\r\n", ".\n", "x", "\r", ""].randomElement(using: &random).map(\.utf8) ?? "".utf8)
@@ -62,6 +66,12 @@ private struct Trial {
         }
     }
 
+    private mutating func endHandshake() {
+        awaitsTLS = false
+        isEncrypted = Int.random(in: 0..<5, using: &random) > 0
+        take(isEncrypted ? session.tlsStarted() : session.tlsFailed("it had to"))
+    }
+
     private mutating func sayWhatIsDue() {
         guard !due.isEmpty else { return }
         take(session.received(Array(due.removeFirst().utf8)))
@@ -71,7 +81,11 @@ private struct Trial {
     private mutating func note(_ bytes: [UInt8]) {
         for line in String(decoding: bytes, as: UTF8.self).replacing("\r\n", with: "\n").split(separator: "\n") {
             switch line.prefix(4) {
-            case "EHLO": due.append(Self.lines[Int.random(in: 1...4, using: &random)])
+            case "EHLO": due.append(Self.lines[Int.random(in: 1...5, using: &random)])
+            case "STAR":
+                hasAskedForTLS = true
+                due.append(Int.random(in: 0..<10, using: &random) == 0 ? "454 no\r\n" : "220 go\r\n")
+            case "MAIL" where hasAskedForTLS && !isEncrypted: broken = "mail in clear to one that offers TLS"
             case "MAIL", "RCPT", "BDAT", "RSET", "HELO": due.append(Int.random(in: 0..<10, using: &random) == 0 ? "550 no\r\n" : "250 ok\r\n")
             case "DATA": due.append("354 go\r\n")
             case ".": due.append("250 taken\r\n")
@@ -104,9 +118,11 @@ private struct Trial {
                 if reports.contains(where: { $0.text.last != 0x0A }) { broken = "a text without line end" }
                 delivered += reports.count { $0.class == .delivered }
                 end()
-            case .giveBack:
+            case .giveBack, .passOn:
                 if !isUnderWay { broken = "nothing to give back" }
                 end()
+            case .startTLS:
+                if hasAskedForTLS { awaitsTLS = true } else { broken = "TLS that nobody asked for" }
             case .idle:
                 if isUnderWay { broken = "idle in a transaction" }
                 isIdle = true

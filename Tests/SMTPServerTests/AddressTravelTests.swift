@@ -48,7 +48,7 @@ import Testing
                     server.say(bytes)
                 case .readContent: waiting += client.contentRead(Array("x\n".utf8)[...], isLast: true)
                 case .finish(let report): delivered = report.combined.first?.class == .delivered
-                case .idle, .close, .giveBack: return (delivered, server.messages.first)
+                case .idle, .close, .giveBack, .passOn, .startTLS: return (delivered, server.messages.first)
                 case .restartDeadline: break
                 }
             }

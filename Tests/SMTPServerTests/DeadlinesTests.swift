@@ -23,7 +23,7 @@ import Testing
         for now in 0...until {
             for part in parts where part.at == now {
                 _ = session.bytesReceived(Array(part.say.utf8), moment)
-                deadlines.update(session, received: part.say.utf8.count, now: Double(now))
+                deadlines.update(session.progress, received: part.say.utf8.count, now: Double(now))
             }
             if let expiry = deadlines.expired(now: Double(now)) { return (expiry, now) }
         }

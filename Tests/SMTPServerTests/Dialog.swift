@@ -1,12 +1,13 @@
 import Addresses
 import Bytes
+import MessageHeader
 import Reception
 import SMTPServer
 
 /// A session with a queue and a route of its own, which answer at once: what is said goes in, what came of it can be looked at.
 final class Dialog {
     struct Message: Equatable {
-        var envelope: Envelope
+        var envelope = Envelope(sender: .null, recipients: [])
         var content: [UInt8]
     }
 
@@ -22,17 +23,34 @@ final class Dialog {
     var queueAnswer: Session.QueueAnswer? = .accepted(time: 1_700_000_000, qp: 42)
     var verdict: (Address) -> Session.RecipientVerdict? = { $0.localPart.elementsEqual("nobody".utf8) ? .nonexistent : .exists }
     var queueIsReachable = true
+    var tlsIsReady = false
+    /// Handshakes asked for; each stays open until ``encrypt()``.
+    private(set) var handshakes = 0
+    /// Auth: nil leaves the question open.
+    var login: (_ mechanism: String, _ initial: [UInt8]?) -> Session.LoginAnswer? = { _, _ in .success(account: Array("joe".utf8), final: []) }
+    var continued: (_ response: [UInt8]) -> Session.LoginAnswer? = { _ in .success(account: Array("joe".utf8), final: []) }
+    var permission: (Address) -> Session.Permission? = { _ in .granted(recipients: 1000) }
+    private(set) var logins: [String] = []
+    private(set) var cancelled = 0
+    private(set) var permitted: [Address] = []
+    private(set) var sent: [Int] = []
+    private(set) var limitsNoted = 0
 
     static let policy = Policy(
         greeting: Array("mx.example".utf8), rcpthosts: Rcpthosts(["ok.example", ".wild.example"].map { Array($0.utf8) }), checksRecipients: true)
 
-    init(_ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), greets: Bool = false) {
-        session = Session(profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client)
-        let actions = session.opened()
+    init(
+        _ profile: Profile, policy: Policy = Dialog.policy, limits: Limits? = nil, client: Client = Client(), service: Service = .smtp,
+        logins: LoginOffer = .none, completion: HeaderCompletion? = nil, greets: Bool = false, tlsFirst: Bool = false
+    ) {
+        session = Session(
+            profile, limits ?? (profile == .classic ? .classic : Limits()), policy, client, service: service, logins: logins,
+            completion: completion)
+        let actions = tlsFirst ? session.openedForTLS() : session.opened()
         if greets { perform(actions) }
     }
 
-    private var moment: Session.Moment { .init(time: 812_090_814, queueIsReachable: queueIsReachable) }
+    private var moment: Session.Moment { .init(time: 812_090_814, queueIsReachable: queueIsReachable, tlsIsReady: tlsIsReady) }
     var phase: Session.Phase { session.phase }
     var wantsInput: Bool { session.wantsInput }
     var isInTransaction: Bool { session.isInTransaction }
@@ -44,7 +62,14 @@ final class Dialog {
     func answer(_ answer: Session.QueueAnswer) { perform(session.queueAnswered(answer, moment)) }
     func timeOut() { perform(session.timedOut()) }
     func shutDown() { perform(session.shutdownBegan()) }
+    func encrypt() {
+        perform(session.tlsBegan(TLSDetails(version: Array("TLSv1.3".utf8), cipher: Array("TLS_AES_128_GCM_SHA256".utf8))))
+    }
     func hangUp() { perform(session.clientEnded()) }
+
+    func answer(_ answer: Session.LoginAnswer) { perform(session.loginAnswered(answer, moment)) }
+    func answer(_ permission: Session.Permission) { perform(session.permissionAnswered(permission, moment)) }
+    private func loginAnswered(_ answer: Session.LoginAnswer?) { if let answer { self.answer(answer) } }
 
     /// What was replied since the last call.
     func replies() -> String {
@@ -77,18 +102,30 @@ final class Dialog {
             case .askRoute(let recipient):
                 asked.append(recipient)
                 if let verdict = verdict(recipient) { answer(verdict) }
-            case .begin(let envelope):
+            case .begin:
                 begun += 1
                 precondition(current == nil, "a message began within another")
-                current = Message(envelope: envelope, content: [])
+                current = Message(content: [])
             case .content(let bytes): current?.content += bytes
-            case .commit:
+            case .commit(let envelope):
+                current?.envelope = envelope
                 if let current { messages.append(current) }
                 current = nil
                 if let queueAnswer { answer(queueAnswer) }
             case .abort:
                 aborted += 1
                 current = nil
+            case .startTLS: handshakes += 1
+            case .beginLogin(let mechanism, let initial):
+                logins.append(mechanism)
+                loginAnswered(login(mechanism, initial))
+            case .continueLogin(let response): loginAnswered(continued(response))
+            case .cancelLogin: cancelled += 1
+            case .askPermission(let sender):
+                permitted.append(sender)
+                if let permission = permission(sender) { answer(permission) }
+            case .noteSent(let recipients, _): sent.append(recipients)
+            case .noteLimit: limitsNoted += 1
             case .close: isClosed = true
             }
         }

@@ -5,18 +5,27 @@ import Testing
 /// hardening.md 1.1 "STATE desync": whatever the order of commands, the session agrees with a reference machine of a few lines.
 @Suite struct StateModelTests {
     enum Symbol: CaseIterable {
-        case ehlo, mail, badMail, rcpt, foreignRcpt, unknownRcpt, data, strayData, chunk, lastChunk, strayChunk, rset, vrfy
+        case ehlo, mail, badMail, rcpt, foreignRcpt, unknownRcpt, data, strayData, chunk, lastChunk, strayChunk, rset, vrfy, starttls
+        case auth, wrongAuth, foreignMail
+
+        /// What means something where nobody logs in.
+        static let withoutLogins = allCases.filter { ![.auth, .wrongAuth, .foreignMail].contains($0) }
     }
 
-    /// The reference: three facts.
+    /// The reference: five facts.
     struct Reference {
+        let isSubmission: Bool
+        var hasAccount = false
         var hasMail = false
         var recipients = 0
         var isChunked = false
+        var isEncrypted = false
         var codes: [Int] = []
         var asked = 0
         var begun = 0
         var accepted = 0
+
+        init(isSubmission: Bool) { self.isSubmission = isSubmission }
 
         private mutating func reset() {
             hasMail = false
@@ -44,19 +53,34 @@ import Testing
                 if symbol != .vrfy { reset() }
                 codes.append(symbol == .vrfy ? 252 : 250)
                 return symbol == .ehlo ? "EHLO c\r\n" : symbol == .rset ? "RSET\r\n" : "VRFY é\r\n"
-            case .mail:
-                reset()
-                hasMail = true
-                codes.append(250)
-                return "MAIL FROM:<s@x.example>\r\n"
-            case .badMail:
-                codes.append(555)
-                return "MAIL FROM:<s@x.example\r\n"
+            case .starttls:
+                if !isEncrypted {
+                    reset()
+                    hasAccount = false
+                }
+                codes.append(isEncrypted ? 503 : 220)
+                isEncrypted = true
+                return "STARTTLS\r\n"
+            case .auth, .wrongAuth:
+                let mayTry = isSubmission && !hasAccount && !hasMail && isEncrypted
+                if symbol == .auth { hasAccount = hasAccount || mayTry }
+                codes.append(mayTry ? (symbol == .auth ? 235 : 535) : !isSubmission ? 502 : hasAccount || hasMail ? 503 : 538)
+                return symbol == .auth ? "AUTH PLAIN AGpvZQB4\r\n" : "AUTH PLAIN AGpvZQB5\r\n"
+            case .mail, .badMail, .foreignMail:
+                let code = isSubmission && !hasAccount ? 530 : symbol == .badMail ? 555 : symbol == .foreignMail && isSubmission ? 553 : 250
+                codes.append(code)
+                if code == 250 {
+                    reset()
+                    hasMail = true
+                }
+                return symbol == .mail
+                    ? "MAIL FROM:<s@x.example>\r\n" : symbol == .badMail ? "MAIL FROM:<s@x.example\r\n" : "MAIL FROM:<boss@x.example>\r\n"
             case .rcpt, .foreignRcpt, .unknownRcpt:
                 let isOpen = hasMail && !isChunked
-                if isOpen, symbol != .foreignRcpt { asked += 1 }
-                if isOpen, symbol == .rcpt { recipients += 1 }
-                codes.append(!isOpen ? 503 : symbol == .rcpt ? 250 : symbol == .foreignRcpt ? 553 : 550)
+                let isKnown = symbol != .foreignRcpt || hasAccount
+                if isOpen, isKnown { asked += 1 }
+                if isOpen, isKnown, symbol != .unknownRcpt { recipients += 1 }
+                codes.append(!isOpen ? 503 : !isKnown ? 553 : symbol == .unknownRcpt ? 550 : 250)
                 return symbol == .rcpt
                     ? "RCPT TO:<r@ok.example>\r\n" : symbol == .foreignRcpt ? "RCPT TO:<r@x>\r\n" : "RCPT TO:<nobody@ok.example>\r\n"
             case .data, .strayData:
@@ -77,22 +101,37 @@ import Testing
     private static let limits: Limits = {
         var limits = Limits()
         limits.errors = .max
+        limits.failedLogins = .max
         return limits
     }()
 
-    /// All at once, as a pipelining client sends. Returns whether machine and reference agree.
-    private func agrees(_ symbols: some Sequence<Symbol>) -> Bool {
-        var reference = Reference()
+    private static let logins = LoginOffer(mechanisms: ["PLAIN"])
+
+    /// All at once, as a pipelining client sends, but for STARTTLS and AUTH, behind which it has to wait. Returns whether machine and reference agree.
+    private func agrees(_ symbols: some Sequence<Symbol>, isSubmission: Bool = false) -> Bool {
+        var reference = Reference(isSubmission: isSubmission)
         var input: [UInt8] = []
-        for symbol in symbols { input.append(reference.say(symbol)) }
-        let dialog = Dialog(.modern, limits: Self.limits)
+        let dialog = Dialog(.modern, limits: Self.limits, service: isSubmission ? .submission : .smtp, logins: isSubmission ? Self.logins : .none)
+        dialog.tlsIsReady = true
+        dialog.login = { _, initial in
+            initial?.last == UInt8(ascii: "x") ? .success(account: Array("joe".utf8), final: []) : .failure(.credentials)
+        }
+        dialog.permission = { $0.localPart.elementsEqual("boss".utf8) ? .foreignSender : .granted(recipients: 1000) }
+        for symbol in symbols {
+            input.append(reference.say(symbol))
+            guard symbol == .starttls || symbol == .auth || symbol == .wrongAuth else { continue }
+            dialog.say(input)
+            if symbol == .starttls { dialog.encrypt() }
+            input = []
+        }
         dialog.say(input)
         return dialog.codes == reference.codes && dialog.asked.count == reference.asked && dialog.begun == reference.begun
             && dialog.messages.count == reference.accepted && dialog.isInTransaction == reference.hasMail
+            && dialog.sent.count == (isSubmission ? reference.accepted : 0)
     }
 
-    @Test(arguments: Symbol.allCases) func everySequenceOfFive(_ first: Symbol) {
-        let symbols = Symbol.allCases
+    @Test(arguments: Symbol.withoutLogins) func everySequenceOfFive(_ first: Symbol) {
+        let symbols = Symbol.withoutLogins
         let count = symbols.count
         // The shorter ones are their beginnings: a reply or an action that differs there differs here.
         for number in 0..<count * count * count * count {
@@ -106,12 +145,27 @@ import Testing
         }
     }
 
+    /// Where logins are needed: all sequences of four, said at once, within TLS, and after a login.
+    @Test(arguments: [[], [.starttls], [.starttls, .auth]] as [[Symbol]]) func everySequenceOfFourOfSubmission(_ start: [Symbol]) {
+        let symbols = Symbol.allCases
+        let count = symbols.count
+        for number in 0..<count * count * count * count {
+            var rest = number
+            var sequence = start
+            for _ in 0..<4 {
+                sequence.append(symbols[rest % count])
+                rest /= count
+            }
+            if !agrees(sequence, isSubmission: true) { Issue.record("\(sequence)") }
+        }
+    }
+
     @Test(arguments: 0..<8) func longRandomSequences(_ part: UInt64) {
         var generator = SplitMix(seed: 0x6D61_7274_6C65_7400 + part)
         for _ in 0..<25_000 {
             let seed = generator.state
             let sequence = (0..<Int.random(in: 1...12, using: &generator)).map { _ in Symbol.allCases.randomElement(using: &generator) ?? .rset }
-            if !agrees(sequence) { Issue.record("seed \(seed): \(sequence)") }
+            if !agrees(sequence, isSubmission: part % 2 == 1) { Issue.record("seed \(seed): \(sequence)") }
         }
     }
 }

@@ -11,7 +11,7 @@ package struct Martlet: ParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "martlet", abstract: "Administers a Martlet mail system.",
         discussion: "The mail system is the one in QMAILHOME; else the one that this program lies in; else /var/qmail.",
-        subcommands: [Queue.self, Domain.self, User.self, Alias.self, Import.self])
+        subcommands: [Queue.self, RouteCommand.self, Domain.self, User.self, Alias.self, Auth.self, Import.self])
 
     @Flag(help: "Print the manual page, for man(1).")
     var man = false

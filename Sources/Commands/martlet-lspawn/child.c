@@ -81,10 +81,12 @@ static _Noreturn void child(const struct start *start, const struct identity *wh
     if (dup2(isatty(2) ? null_descriptor : 2, 1) < 0 || dup2(1, 2) < 0 || dup2(socket, 0) < 0 || syscall(SYS_close_range, 3u, ~0u, 0u) < 0) goto failed;
     umask(077);
     set_limits();
-    step = STEP_IDENTITY;
-    if (become(who) < 0) goto failed;
-    step = STEP_HOME;
-    if (chdir(who->home) < 0) goto failed;
+    if (who) {
+        step = STEP_IDENTITY;
+        if (become(who) < 0) goto failed;
+        step = STEP_HOME;
+        if (chdir(who->home) < 0) goto failed;
+    }
     step = STEP_EXEC;
     execve(start->program, start->arguments, start->environment);
 failed:;
@@ -92,7 +94,7 @@ failed:;
     struct writer w = {packet, 0, sizeof packet, 0};
     int code = errno;
     if (!start->reports) {
-        say("%s for uid %u could not start: step %d: %s", start->arguments[0], (unsigned)who->uid, step, error_text(code));
+        say("%s for uid %u could not start: step %d: %s", start->arguments[0], (unsigned)(who ? who->uid : geteuid()), step, error_text(code));
         _exit(127);
     }
     write_byte(&w, START_FAILED);
@@ -126,8 +128,18 @@ pid_t start_store(const char *program, const struct identity *who, const struct 
     snprintf(home, sizeof home, "HOME=%s", who->home);
     store_environment[2] = user;
     store_environment[3] = home;
-    char *const arguments[] = {(char *)"martlet-store", (char *)(order->confined ? "confined" : "free"), (char *)order->service, order->mailbox, NULL};
+    char *const arguments[] = {(char *)"martlet-store", (char *)(who->confined ? "confined" : "free"), (char *)order->service, order->mailbox, NULL};
     pid_t pid = fork();
     if (pid == 0) child(&(struct start){program, arguments, store_environment, 0}, who, descriptor);
+    return pid;
+}
+
+pid_t start_check(const char *program, int descriptor) {
+    static char *plain_environment[3];
+    plain_environment[0] = path_variable;
+    plain_environment[1] = home_variable;
+    char *const arguments[] = {(char *)"martlet-authcheck", NULL};
+    pid_t pid = fork();
+    if (pid == 0) child(&(struct start){program, arguments, plain_environment, 0}, NULL, descriptor);
     return pid;
 }

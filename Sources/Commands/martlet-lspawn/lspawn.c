@@ -156,6 +156,7 @@ static void take_signals(int signals) {
     for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;) {
         reaped(pid);
         reaped_store(pid);
+        reaped_check(pid);
     }
 }
 

@@ -7,7 +7,7 @@
  *                                      v
  *                                    worker   (socket on descriptor 0)
  *
- *   auth   -- run/opening -->  lspawn  -->  store worker, one for each order, the descriptor that came with it on 0
+ *   auth   -- run/opening -->  lspawn  -->  store worker or authcheck, one for each order, the descriptor that came with it on 0
  *
  * One thread, one poll loop. The identity of a user comes from route or from auth alone; the queue only names an address. */
 #include <stddef.h>
@@ -21,6 +21,7 @@ enum {
     MAX_PROBES_PER_WORKER = 2,       /* so that one user's workers, when they hang, leave room for others */
     MAX_STORES = 1000,               /* store workers: mailboxes that are open */
     MAX_STORES_PER_USER = 32,
+    MAX_CHECKS = 32,                 /* logins that authcheck looks at; auth asks for fewer */
     MAX_PER_WORKER = 64,             /* deliveries handed to one worker at a time: descriptors in flight are counted by the kernel */
     IDLE_MS = 10 * 1000,             /* then a worker is told to end */
     IDENTITY_MS = 60 * 1000,         /* from its arrival; then a delivery is deferred that route has not answered */
@@ -61,10 +62,12 @@ enum { START_FAILED = 255 };
 enum step { STEP_SETUP = 1, STEP_IDENTITY, STEP_HOME, STEP_EXEC };
 /* The child's pid, its socket in *ours (non-blocking, close-on-exec); -1 with errno. */
 pid_t start_worker(const char *program, const struct identity *, int *ours);
-/* A mailbox, relative to its user's home. A confined worker locks itself into that home. */
-struct store_order { const char *service; int confined; char *user, *mailbox; };
+/* A mailbox, relative to its user's home. */
+struct store_order { const char *service; char *user, *mailbox; };
 /* As above, with the descriptor on 0, of which it must not know more; when it cannot start, only the log hears of it. */
 pid_t start_store(const char *program, const struct identity *, const struct store_order *, int descriptor);
+/* martlet-authcheck, which stays who we are and where we are. */
+pid_t start_check(const char *program, int descriptor);
 /* Once, before the first start: PATH with the qmail home's bin in front, and /dev/null. -1 when that does not fit or open. */
 int prepare_environment(const char *qmail_home);
 
@@ -100,6 +103,9 @@ void route_lost_probes(void);
 /* stores.c: what auth has started. Nothing of it depends on the connection, or on us. */
 int take_order(const unsigned char *packet, size_t length, int descriptor);
 void reaped_store(pid_t pid);
+/* checks.c: 0 for what no honest auth sends. Which question authcheck gets, we do not learn. */
+int take_check(int descriptor);
+void reaped_check(pid_t pid);
 
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Each takes one packet; 0 means that no honest peer sends this. take_request and take_order own the descriptor. */

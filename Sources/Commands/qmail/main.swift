@@ -1,4 +1,4 @@
 private import Glibc
 private import QmailCommands
 
-exit(QmailProgram.run())
+exit(QmailProgram.run(Applet.families))

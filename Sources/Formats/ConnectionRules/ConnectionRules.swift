@@ -44,7 +44,7 @@ package struct ConnectionRules: Equatable, Sendable {
     /// By key, ranges expanded; of equal keys the first rule counts.
     package private(set) var rules: [[UInt8]: Rule] = [:]
     /// Longest first; of equal prefixes the first rule counts.
-    private var prefixes: [(prefix: IPv6Prefix, rule: Rule)] = []
+    private var prefixes: [(prefix: AddressPrefix, rule: Rule)] = []
 
     /// No rules: everybody is allowed.
     package init() {}
@@ -61,7 +61,8 @@ package struct ConnectionRules: Equatable, Sendable {
     private mutating func add(_ line: ArraySlice<UInt8>) -> Bool {
         if line.first == ASCII.leftBracket, let end = line.firstIndex(of: ASCII.rightBracket) {
             let rest = line[(end + 1)...]
-            guard let prefix = IPv6Prefix(line[(line.startIndex + 1)..<end]), rest.first == ASCII.colon, let rule = Rule(rest.dropFirst())
+            guard let prefix = AddressPrefix(line[(line.startIndex + 1)..<end]), prefix.bytes.count == 16, rest.first == ASCII.colon,
+                let rule = Rule(rest.dropFirst())
             else { return false }
             prefixes.append((prefix, rule))
             return true

@@ -15,6 +15,7 @@ package struct CompletedHeader: Equatable, Sendable {
     package init(_ fields: [HeaderField], _ settings: SubmissionSettings) throws(SubmissionError) {
         var work = Completion(settings)
         for argument in settings.arguments { try work.take(argument: argument) }
+        work.reserveRoom(for: fields)
         for field in fields { try work.take(field) }
         sender = try work.sender()
         recipients = work.recipients
@@ -25,15 +26,22 @@ package struct CompletedHeader: Equatable, Sendable {
 private struct Completion {
     private let settings: SubmissionSettings
     private(set) var kept: [UInt8] = []
-    private var present: Set<HeaderField.Kind> = []
+    private var present = PresentFields()
     private var fromArguments: [[UInt8]] = []
     private var fromHeader: [[UInt8]] = []
     private var fromResent: [[UInt8]] = []
     private var returnPath: [UInt8]?
-    /// The addresses of each To and Cc, left to right; kept only where a mailing list is looked for.
-    private var visible: [[ArraySlice<HeaderToken>]] = []
+    /// Each To and Cc; kept only where a mailing list is looked for.
+    private var visible: [AddressList] = []
+    /// Of the field at hand.
+    private var list: AddressList
 
-    init(_ settings: SubmissionSettings) { self.settings = settings }
+    init(_ settings: SubmissionSettings) {
+        self.settings = settings
+        list = AddressList(settings.rewriting)
+    }
+
+    mutating func reserveRoom(for fields: [HeaderField]) { kept.reserveCapacity(fields.reduce(0) { $0 + $1.bytes.count }) }
 
     mutating func take(argument: [UInt8]) throws(SubmissionError) {
         guard let address = settings.rewriting.rewrittenArgument(argument) else { throw .address(argument) }
@@ -46,36 +54,31 @@ private struct Completion {
         case .contentLength: return
         case .from where settings.style.contains(.deleteFrom), .messageID where settings.style.contains(.deleteMessageID): return
         case .returnPath:
-            if returnPath == nil, !settings.style.contains(.ignoreReturnPath) { returnPath = list(field)?.addresses.first?.envelopeForm }
-            return
+            guard returnPath == nil, !settings.style.contains(.ignoreReturnPath) else { return }
+            list.read(field.value)
+            returnPath = list.envelopeForms.first { _ in true }
         case let kind where kind.isRecipients: takeRecipients(field)
         case let kind where kind.isOriginator:
-            guard let list = list(field), list.isComplete else { throw .field(field.bytes) }
-            kept += list.tokens.printed(as: field.name)
+            list.read(field.value)
+            guard list.isComplete else { throw .field(field.bytes) }
+            list.list.print(as: field.name, into: &kept)
         default: kept += field.bytes
         }
     }
 
-    private func list(_ field: HeaderField) -> AddressList? {
-        HeaderTokenizer.tokens(field.value).map { AddressList($0, settings.rewriting) }
-    }
-
     /// What cannot be read stays as it is; the recipients right of the error still count.
     private mutating func takeRecipients(_ field: HeaderField) {
-        let list = list(field)
-        let addresses = (list?.addresses ?? []).map(\.envelopeForm)
-        if field.kind.isResent { fromResent += addresses } else { fromHeader += addresses }
-        if !settings.mailingLists.isEmpty, field.kind == .to || field.kind == .cc { visible.append((list?.addresses ?? []).reversed()) }
+        list.read(field.value)
+        if field.kind.isResent { fromResent += list.envelopeForms } else { fromHeader += list.envelopeForms }
+        if !settings.mailingLists.isEmpty, field.kind == .to || field.kind == .cc { visible.append(list) }
         guard field.kind != .bcc, field.kind != .resentBcc else { return }
-        if let list, list.isComplete { kept += list.tokens.printed(as: field.name) } else { kept += field.bytes }
+        if list.isComplete { list.list.print(as: field.name, into: &kept) } else { kept += field.bytes }
     }
-
-    private var isResent: Bool { present.contains(where: \.isResent) }
 
     // MARK: - Envelope
 
     var recipients: [[UInt8]] {
-        let header = isResent ? fromResent : fromHeader
+        let header = present.isResent ? fromResent : fromHeader
         return switch settings.recipientSource {
         case .arguments: fromArguments
         case .header: header
@@ -95,19 +98,27 @@ private struct Completion {
         var user = settings.senderUser ?? settings.user
         if settings.style.contains(.verpPerMessage) { user += "-\(settings.now).\(settings.processID)".utf8 }
         if verp { user.append(ASCII.hyphen) }
-        let address = mailbox(user, settings.senderHost ?? settings.host).addresses.first?.envelopeForm ?? []
+        let address = mailbox(user, settings.senderHost ?? settings.host).envelopeForms.first { _ in true } ?? []
         return verp ? address + "-@[]".utf8 : address
     }
 
     /// Read as a list, as qmail-inject does: a host of two words makes two addresses, of which the last counts.
     private func mailbox(_ user: [UInt8], _ host: [UInt8]?) -> AddressList {
-        let host = host.map { [.at] + AddressRewriting.hostTokens($0) } ?? []
-        return AddressList([AddressRewriting.localPart(user[...])] + host, settings.rewriting)
+        var list = AddressList(settings.rewriting)
+        list.read { tokens in
+            tokens.append(localPart: user[...])
+            if let host {
+                tokens.append(.at)
+                tokens.append(host: host)
+            }
+            return true
+        }
+        return list
     }
 
     // MARK: - New fields
 
-    var newFields: [UInt8] { isResent ? resentFields : plainFields }
+    var newFields: [UInt8] { present.isResent ? resentFields : plainFields }
 
     private var plainFields: [UInt8] {
         var result: [UInt8] = []
@@ -134,21 +145,36 @@ private struct Completion {
     }
 
     private func from(_ name: String) -> [UInt8] {
-        let address = mailbox(settings.user, settings.host).tokens
-        var tokens = address
+        var tokens = mailbox(settings.user, settings.host).list
         if let personalName = settings.personalName {
-            let asComment = settings.style.contains(.nameAsComment)
-            tokens = asComment ? address + [.comment(personalName)] : [.quoted(personalName), .left] + address + [.right]
+            if settings.style.contains(.nameAsComment) { tokens.append(.comment, personalName) } else { tokens.bracket(after: personalName) }
         }
-        return tokens.printed(as: Array(name.utf8)[...])
+        var field: [UInt8] = []
+        tokens.print(as: Array(name.utf8)[...], into: &field)
+        return field
     }
 
     /// Every address of To and Cc, when one of them is a mailing list the user reads (spec-qmail §11.3).
     private var mailFollowupTo: [UInt8] {
-        let addresses = visible.reversed().flatMap { $0 }
-        guard !present.contains(.mailFollowupTo), addresses.contains(where: { settings.mailingLists.contains($0.envelopeForm.lowercasedASCII()) })
+        guard !present.contains(.mailFollowupTo),
+            visible.contains(where: { $0.envelopeForms.contains { settings.mailingLists.contains($0) } })
         else { return [] }
-        let lines = addresses.map { Address($0.envelopeForm)?.quoted ?? $0.printed }
+        let lines = visible.reversed().flatMap { list in
+            Array(list.addresses).reversed().map { Address(list.list.envelopeForm($0))?.quoted ?? list.list.printed($0) }
+        }
         return Array("Mail-Followup-To: ".utf8) + lines.joined(separator: Array(",\n  ".utf8)) + [ASCII.lf]
     }
+}
+
+/// Which kinds of fields a header has.
+private struct PresentFields {
+    private var bits: UInt32 = 0
+    private(set) var isResent = false
+
+    mutating func insert(_ kind: HeaderField.Kind) {
+        bits |= 1 << kind.rawValue
+        if kind.isResent { isResent = true }
+    }
+
+    func contains(_ kind: HeaderField.Kind) -> Bool { bits & 1 << kind.rawValue != 0 }
 }

@@ -2,14 +2,14 @@ private import Bytes
 
 /// One field of a message header, with its continuation lines and final LF.
 package struct HeaderField: Equatable, Sendable {
-    package let bytes: [UInt8]
+    package private(set) var bytes: [UInt8]
     /// Where the name ends; a colon follows it, perhaps after blanks.
     private let nameEnd: Int
     private let valueStart: Int
     package let kind: Kind
 
     /// What qmail-inject treats specially (spec-qmail §11.3).
-    package enum Kind: Equatable, Sendable {
+    package enum Kind: UInt8, Sendable {
         case to, cc, bcc, apparentlyTo, resentTo, resentCc, resentBcc
         case from, sender, replyTo, returnReceiptTo, errorsTo, resentFrom, resentSender, resentReplyTo
         case returnPath, contentLength, date, messageID, mailFollowupTo, resentDate, resentMessageID
@@ -24,13 +24,16 @@ package struct HeaderField: Equatable, Sendable {
         self.bytes = bytes
         nameEnd = end
         valueStart = colon + 1
-        kind = HeaderField.names.first { bytes[..<end].equalsIgnoringCase($0.name.utf8) }?.kind ?? .other
+        kind = HeaderField.names.first { end == $0.name.utf8CodeUnitCount && bytes.hasPrefixIgnoringCase($0.name) }?.kind ?? .other
     }
+
+    /// A continuation line.
+    package mutating func append(_ line: ArraySlice<UInt8>) { bytes += line }
 
     package var name: ArraySlice<UInt8> { bytes[..<nameEnd] }
     package var value: ArraySlice<UInt8> { bytes[valueStart...] }
 
-    private static let names: [(name: String, kind: Kind)] = [
+    private static let names: [(name: StaticString, kind: Kind)] = [
         ("to", .to), ("cc", .cc), ("bcc", .bcc), ("from", .from), ("date", .date), ("sender", .sender), ("reply-to", .replyTo),
         ("message-id", .messageID), ("return-path", .returnPath), ("content-length", .contentLength), ("apparently-to", .apparentlyTo),
         ("errors-to", .errorsTo), ("return-receipt-to", .returnReceiptTo), ("mail-followup-to", .mailFollowupTo), ("resent-to", .resentTo),

@@ -4,7 +4,7 @@ private import Bytes
 package struct HeaderSplitter {
     /// The fields found so far; whole after ``finish()``.
     package private(set) var fields: [HeaderField] = []
-    private var current: [UInt8] = []
+    private var current: HeaderField?
 
     package init() {}
 
@@ -18,24 +18,23 @@ package struct HeaderSplitter {
 
     /// - Parameter line: with its LF; an LF is added when the last line of a message lacks it.
     package mutating func take(_ line: ArraySlice<UInt8>) -> Verdict {
-        var line = Array(line)
-        if line.last != ASCII.lf { line.append(ASCII.lf) }
-        if !current.isEmpty, let first = line.first, first.isBlank {
-            current += line
+        guard line.last == ASCII.lf else { return take(line + [ASCII.lf]) }
+        if let first = line.first, first.isBlank, current != nil {
+            current?.append(line)
             return .header
         }
         finish()
-        if line == [ASCII.lf] { return .separator }
+        if line.count == 1 { return .separator }
         // The line in front of a message in an mbox.
-        if line.starts(with: "From ".utf8) { line = Array("MBOX-Line: ".utf8) + line }
-        guard HeaderField(line) != nil else { return .body }
-        current = line
+        let isMboxLine = line.starts(with: "From ".utf8)
+        guard let field = HeaderField(isMboxLine ? Array("MBOX-Line: ".utf8) + line : Array(line)) else { return .body }
+        current = field
         return .header
     }
 
     /// No more lines of the header come.
     package mutating func finish() {
-        if let field = HeaderField(current) { fields.append(field) }
-        current = []
+        if let current { fields.append(current) }
+        current = nil
     }
 }

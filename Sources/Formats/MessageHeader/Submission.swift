@@ -61,8 +61,8 @@ package struct SubmissionSettings: Sendable {
     package var arguments: [[UInt8]]
     /// -f
     package var sender: [UInt8]?
-    /// The addresses of `QMAILMFTFILE` in lower case; empty without it.
-    package var mailingLists: Set<[UInt8]>
+    /// The addresses of `QMAILMFTFILE`; empty without it.
+    package var mailingLists: MailingLists
     /// Seconds since 1970.
     package var now: UInt64
     package var processID: Int32
@@ -70,7 +70,7 @@ package struct SubmissionSettings: Sendable {
     package init(
         rewriting: AddressRewriting, idHost: [UInt8], user: [UInt8], host: [UInt8]? = nil, personalName: [UInt8]? = nil, senderUser: [UInt8]? = nil,
         senderHost: [UInt8]? = nil, style: Style = [], recipientSource: RecipientSource = .argumentsElseHeader, arguments: [[UInt8]] = [],
-        sender: [UInt8]? = nil, mailingLists: Set<[UInt8]> = [], now: UInt64, processID: Int32
+        sender: [UInt8]? = nil, mailingLists: MailingLists = MailingLists([]), now: UInt64, processID: Int32
     ) {
         self.rewriting = rewriting
         self.idHost = idHost

@@ -9,6 +9,7 @@
     @inlinable package static var hash: UInt8 { 0x23 }
     @inlinable package static var percent: UInt8 { 0x25 }
     @inlinable package static var ampersand: UInt8 { 0x26 }
+    @inlinable package static var asterisk: UInt8 { 0x2A }
     @inlinable package static var plus: UInt8 { 0x2B }
     @inlinable package static var comma: UInt8 { 0x2C }
     @inlinable package static var hyphen: UInt8 { 0x2D }

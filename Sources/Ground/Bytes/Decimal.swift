@@ -18,3 +18,16 @@ package func parseDecimal(_ bytes: some Collection<UInt8>, maxDigits: Int = 19) 
 package func parseLeadingDecimal(_ bytes: some Collection<UInt8>) -> UInt64? {
     parseDecimal(Array(bytes.prefix(while: \.isDigit)))
 }
+
+extension [UInt8] {
+    /// In decimal digits.
+    package mutating func append(decimal number: UInt64) {
+        let start = count
+        var left = number
+        repeat {
+            append(ASCII.zero + UInt8(truncatingIfNeeded: left % 10))
+            left /= 10
+        } while left > 0
+        self[start...].reverse()
+    }
+}

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int prepare_child(const struct martlet_program *p, int report) {
@@ -40,6 +41,10 @@ static void default_signals(void) {
 
 static void child(const struct martlet_program *p, int report, pid_t parent) {
     default_signals();
+    if (p->ignore_hangup) {
+        signal(SIGHUP, SIG_IGN);
+        signal(SIGALRM, SIG_IGN);
+    }
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -232,8 +237,11 @@ int martlet_shadow_password(const char *account, char *buffer, size_t capacity) 
     char space[8192];
     int failure = getspnam_r(account, &entry, space, sizeof space, &found);
     if (!found) return failure == 0 || failure == ENOENT ? 0 : -failure;
-    size_t length = strlen(found->sp_pwdp);
+    /* chage -E, as pam_unix has it: locked, as if by hand. */
+    int expired = found->sp_expire != -1 && time(NULL) / 86400 >= found->sp_expire;
+    const char *hash = expired ? "!" : found->sp_pwdp;
+    size_t length = strlen(hash);
     if (length >= capacity) return -ERANGE;
-    memcpy(buffer, found->sp_pwdp, length + 1);
+    memcpy(buffer, hash, length + 1);
     return 1;
 }

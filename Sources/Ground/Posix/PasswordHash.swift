@@ -43,10 +43,14 @@ package enum PasswordHash {
         return hash
     }
 
-    /// Whether the password has that hash. What is no hash (`!`, `*`, empty) has no password.
+    /// Whether the password has that hash. What is no hash (`!`, `*`, empty) has no password, and costs as much as one.
     package static func verify(_ password: some Collection<UInt8>, _ hash: [UInt8]) throws(Failure) -> Bool {
         let made = try self.hash(password, as: hash)
-        return !made.isEmpty && made.isEqualInConstantTime(to: hash)
+        guard !made.isEmpty else {
+            _ = try self.hash(password, as: decoy)
+            return false
+        }
+        return made.isEqualInConstantTime(to: hash)
     }
 
     /// - Returns: empty when the setting is no hash, or the password holds a NUL, behind which crypt(3) would not look.

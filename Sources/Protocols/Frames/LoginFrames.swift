@@ -133,6 +133,7 @@ package enum Login {
         /// - ticket: opens the mailbox (``Mailbox``), for services that read mail.
         /// - final: what the mechanism has to say with its success, to be carried as a last challenge where the protocol has no place for it.
         case success(token: UInt32, account: ArraySlice<UInt8>, ticket: ArraySlice<UInt8>, final: ArraySlice<UInt8>)
+        /// Of an exchange; with ``Refusal/temporary`` also of a question that nobody can answer now.
         case failure(token: UInt32, Refusal)
         /// - recipients: how many the account may still address.
         case permission(token: UInt32, Permission, recipients: UInt32)

@@ -22,6 +22,10 @@ struct CommandLines {
 
     /// Bytes of a line without its end. RFC 2449 §4 asks for 255; what does not fit a checkpassword program is of no use in any case.
     static let maxBytes = 1024
+    /// The same of an answer to a challenge (RFC 5034 §4).
+    static let maxResponseBytes = 12288
+    /// Input that waits, for the end of a message or an answer; while there is more, nothing is read.
+    static let maxHeld = 1 << 16
 
     private var buffer: [UInt8] = []
     private var start = 0
@@ -29,19 +33,24 @@ struct CommandLines {
     /// What is not taken yet.
     var count: Int { buffer.count - start }
 
-    mutating func append(_ bytes: [UInt8]) {
+    mutating func append(_ bytes: some Collection<UInt8>) {
         buffer.removeFirst(start)
         start = 0
         buffer.append(contentsOf: bytes)
     }
 
     /// Nil when more is needed.
-    mutating func next() -> Line? {
-        let window = buffer[start...].prefix(Self.maxBytes + 2)
-        guard let end = window.firstIndex(of: ASCII.lf) else { return window.count > Self.maxBytes + 1 ? .tooLong : nil }
+    mutating func next(_ maxBytes: Int = Self.maxBytes) -> Line? {
+        let window = buffer[start...].prefix(maxBytes + 2)
+        guard let end = window.firstIndex(of: ASCII.lf) else { return window.count > maxBytes + 1 ? .tooLong : nil }
         var line = window[..<end]
         start = end + 1
         if line.last == ASCII.cr { line.removeLast() }
-        return line.count > Self.maxBytes ? .tooLong : .line(line)
+        return line.count > maxBytes ? .tooLong : .line(line)
+    }
+
+    mutating func takeAll() -> [UInt8] {
+        defer { self = CommandLines() }
+        return Array(buffer[start...])
     }
 }

@@ -1,8 +1,10 @@
 private import Bytes
 private import WireContent
 
-/// The TRANSACTION and UPDATE states of POP3 (RFC 1939 §5, §6) as a value, with the replies of qmail-pop3d (spec-qmail §16.3). The list of messages is
-/// what it was at the beginning; contents are asked for and come in pieces.
+/// The TRANSACTION and UPDATE states of POP3 (RFC 1939 §5, §6) as a value, with the replies of qmail-pop3d (spec-qmail §16.3) or modern ones. The list
+/// of messages is what it was at the beginning; contents are asked for and come in pieces.
+///
+/// Messages go out as they are stored, after the command UTF8 and without it (docs/decisions/0029).
 package struct MaildropSession {
     package struct Message: Sendable {
         /// As it is stored, which LIST and STAT say.
@@ -36,6 +38,7 @@ package struct MaildropSession {
         case closed
     }
 
+    private let profile: Profile
     private let messages: [Message]
     private lazy var uniqueIDs = UniqueIDs.of(messages.map(\.name))
     private var deleted: Set<Int> = []
@@ -47,16 +50,14 @@ package struct MaildropSession {
     private var lines = CommandLines()
     private var replies = Replies<Action>()
 
-    /// Input that waits for the end of a message; while there is more, nothing is read.
-    private static let maxHeldInput = 1 << 16
-
-    package init(_ messages: [Message]) {
+    package init(_ profile: Profile, _ messages: [Message]) {
+        self.profile = profile
         self.messages = messages
         total = messages.reduce(0) { $0 &+ $1.bytes }
     }
 
     /// False while more input would only be held.
-    package var wantsInput: Bool { lines.count < Self.maxHeldInput }
+    package var wantsInput: Bool { lines.count < CommandLines.maxHeld }
 
     /// Whether content is still wanted: TOP needs no more than its lines.
     package var wantsContent: Bool {
@@ -66,12 +67,13 @@ package struct MaildropSession {
 
     // MARK: Events
 
+    /// The first reply is also the login's.
     package mutating func opened() -> [Action] {
         say("+OK ")
         return takeActions()
     }
 
-    package mutating func bytesReceived(_ bytes: [UInt8]) -> [Action] {
+    package mutating func bytesReceived(_ bytes: some Collection<UInt8>) -> [Action] {
         lines.append(bytes)
         process()
         return takeActions()
@@ -104,8 +106,9 @@ package struct MaildropSession {
     package mutating func contentEnded() -> [Action] {
         guard case .retrieving(_, var encoder) = state else { return [] }
         encoder.completeLine(in: &replies.bytes)
-        // An empty line more than the message has, as qmail-pop3d gives it.
-        replies.bytes.append("\r\n.\r\n")
+        // qmail-pop3d gives an empty line more than the message has.
+        if profile == .classic { replies.bytes.append("\r\n") }
+        replies.bytes.append(".\r\n")
         state = .waiting
         process()
         return takeActions()
@@ -115,8 +118,12 @@ package struct MaildropSession {
     /// - Parameter failures: messages that should be gone and are not.
     package mutating func updated(failures: Int) -> [Action] {
         guard case .updating = state else { return [] }
-        for _ in 0..<failures { say("-ERR unable to unlink all deleted messages") }
-        say("+OK ")
+        switch profile {
+        case .classic:
+            for _ in 0..<failures { say("-ERR unable to unlink all deleted messages") }
+            say("+OK ")
+        case .modern: say(failures == 0 ? "+OK " : "-ERR [SYS/TEMP] some deleted messages could not be removed")
+        }
         close()
         return takeActions()
     }
@@ -136,9 +143,11 @@ package struct MaildropSession {
 
     private mutating func handle(_ command: Command) {
         switch command.verb {
-        case "stat": say("+OK \(messages.count) \(total)")
-        case "list": list(command.argument) { session, index in "\(session.messages[index].bytes)" }
-        case "uidl": list(command.argument) { session, index in session.uniqueIDs[index].text }
+        case "stat": say("+OK \(messages.count - (profile == .classic ? 0 : deleted.count)) \(total)")
+        case "list": list(command.argument) { session, index, line in line.append(decimal: session.messages[index].bytes) }
+        case "uidl": list(command.argument) { session, index, line in line += session.uniqueIDs[index] }
+        case "capa" where profile == .modern: replies.say(list: Capabilities.lines(nil, isEncrypted: false))
+        case "lang" where profile == .modern: Language.take(command.argument, &replies)
         case "retr", "top": retrieve(command.argument)
         case "dele": delete(command.argument)
         case "rset": reset()
@@ -151,14 +160,24 @@ package struct MaildropSession {
         }
     }
 
-    private mutating func list(_ argument: ArraySlice<UInt8>, _ text: (inout MaildropSession, Int) -> String) {
+    private mutating func list(_ argument: ArraySlice<UInt8>, _ appendValue: (inout MaildropSession, Int, inout [UInt8]) -> Void) {
         guard argument.isEmpty else {
             guard let index = index(argument) else { return }
-            return say("+OK \(index + 1) \(text(&self, index))")
+            return appendLine("+OK ", index, appendValue)
         }
         say("+OK ")
-        for index in messages.indices where !deleted.contains(index) { say("\(index + 1) \(text(&self, index))") }
+        for index in messages.indices where !deleted.contains(index) { appendLine("", index, appendValue) }
         say(".")
+    }
+
+    /// A line for one of perhaps very many messages.
+    private mutating func appendLine(_ start: StaticString, _ index: Int, _ appendValue: (inout MaildropSession, Int, inout [UInt8]) -> Void) {
+        var line: [UInt8] = []
+        line.append(start)
+        line.append(decimal: UInt64(index + 1))
+        line.append(ASCII.space)
+        appendValue(&self, index, &line)
+        replies.say(line)
     }
 
     private mutating func retrieve(_ argument: ArraySlice<UInt8>) {

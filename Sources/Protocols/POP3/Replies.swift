@@ -5,6 +5,18 @@ struct Replies<Action> {
 
     mutating func say(_ line: String) { bytes.append(contentsOf: Array("\(line)\r\n".utf8)) }
 
+    mutating func say(_ line: [UInt8]) {
+        bytes += line
+        bytes.append("\r\n")
+    }
+
+    /// A reply of several lines; none begins with a dot.
+    mutating func say(list: [String]) {
+        say("+OK ")
+        for line in list { say(line) }
+        say(".")
+    }
+
     mutating func add(_ action: Action) { actions.append(action) }
 
     /// - Parameter send: makes the action that sends bytes.

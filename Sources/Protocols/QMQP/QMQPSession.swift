@@ -37,6 +37,9 @@ package struct QMQPSession: PackageServer {
         address = AddressAccumulator(limit: limits.address)
     }
 
+    /// False once the request is whole: nothing may follow it.
+    package var wantsInput: Bool { !isAwaitingQueue }
+
     // MARK: Events
 
     package mutating func bytesReceived(_ bytes: [UInt8], time: UInt64) -> [PackageAction] {

@@ -17,6 +17,14 @@ package struct Client: Equatable, Sendable {
     package var relay: [UInt8]?
     /// DATABYTES, when it overrides `control/databytes`; 0 is no limit.
     package var databytes: UInt64?
+    /// RCPTCHECK: the program that is asked about recipients.
+    package var recipientCheck: [UInt8]?
+    /// RBLSMTPD: what is said to the client instead of looking into lists; empty lets it in.
+    package var listText: [UInt8]?
+    /// FIXCRIO: a bare LF in this client's messages is a line end.
+    package var mendsLineEnds = false
+    /// Nil on a connection in clear.
+    package var tls: TLSDetails?
 
     package init(
         remoteIP: [UInt8] = Array("unknown".utf8), remoteHost: [UInt8] = Array("unknown".utf8), remoteInfo: [UInt8]? = nil,
@@ -31,7 +39,8 @@ package struct Client: Equatable, Sendable {
     }
 }
 
-/// The field in front of every message from the network, in exactly qmail's shape, which tools parse (spec-qmail §13.4).
+/// The field in front of every message from the network, in exactly qmail's shape, which tools parse (spec-qmail §13.4); on an encrypted connection
+/// version and cipher follow in a comment (docs/decisions/0017).
 /// - Parameters:
 ///   - helo: what the client called itself; empty where the protocol has no such thing.
 ///   - protocol: after `with`.
@@ -54,6 +63,13 @@ package func receivedField(from client: Client, helo: [UInt8] = [], with protoco
     field.append(safe: client.localHost)
     field.append(" with ")
     field.append(`protocol`)
+    if let tls = client.tls {
+        field.append(" (")
+        field.append(contentsOf: tls.version)
+        field.append(ASCII.space)
+        field.append(contentsOf: tls.cipher)
+        field.append(")")
+    }
     field.append("; ")
     field.append(contentsOf: MailDate(seconds).header.utf8)
     field.append(ASCII.lf)

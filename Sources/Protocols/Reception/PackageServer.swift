@@ -47,6 +47,8 @@ package protocol PackageServer {
     mutating func queueAnswered(_ answer: QueueAnswer, time: UInt64) -> [PackageAction]
     /// The connection is gone, or its time is over: what was not committed is not kept.
     mutating func clientEnded() -> [PackageAction]
+    /// False while more input would only be held.
+    var wantsInput: Bool { get }
 }
 
 /// How much of an envelope a client may send, beyond what the length of a netstring bounds.

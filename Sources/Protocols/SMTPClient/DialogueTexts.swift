@@ -20,6 +20,28 @@ struct DialogueTexts {
         RecipientReport(.deferred, "Connected to \(peer) but connection died. \(possibleDuplicate ? "Possible duplicate! " : "")(#4.4.2)\n")
     }
 
+    // TLS and login: the host is asked again later, and another one of the same destination meanwhile.
+
+    /// RFC 5248: X.7.4, security features not supported.
+    var offersNoTLS: RecipientReport {
+        RecipientReport(.deferred, "Connected to \(peer) but it does not offer TLS, which is demanded here. (#4.7.4)\n")
+    }
+    /// X.7.5, cryptographic failure.
+    var talksBeforeTLS: RecipientReport {
+        RecipientReport(.deferred, "Connected to \(peer) but what it said before TLS went on where only TLS may speak. (#4.7.5)\n")
+    }
+    func failedTLS(_ reason: String) -> RecipientReport {
+        RecipientReport(.deferred, "Connected to \(peer) but TLS failed: \(reason). (#4.7.5)\n")
+    }
+    func refusedTLS(_ reply: Reply) -> RecipientReport { connected(but: "it refused the TLS that it offers", reply, .deferred) }
+    var offersNoLogin: RecipientReport {
+        RecipientReport(.deferred, "Connected to \(peer) but it offers no way of login that may be used here. (#4.7.4)\n")
+    }
+    func refusedLogin(_ reply: Reply) -> RecipientReport { connected(but: "the login was refused", reply, .deferred) }
+    var distrustedLogin: RecipientReport {
+        RecipientReport(.deferred, "Connected to \(peer) but it did not prove in the login that it knows the password. (#4.7.5)\n")
+    }
+
     /// RFC 6531 §3.5, RFC 5248: 5.6.7.
     var noInternationalAddresses: RecipientReport {
         RecipientReport(.failed, "Connected to \(peer) but it does not take internationalized addresses. (#5.6.7)\n")

@@ -22,6 +22,23 @@ package struct Deadlines: Sendable {
         case answer
     }
 
+    /// How far a session has come.
+    package struct Progress: Sendable {
+        package var phase: Session.Phase
+        /// Commands handled so far.
+        package var commands: UInt64
+        package var isInTransaction: Bool
+        /// Transactions begun so far.
+        package var transactions: UInt64
+
+        package init(phase: Session.Phase, commands: UInt64, isInTransaction: Bool, transactions: UInt64) {
+            self.phase = phase
+            self.commands = commands
+            self.isInTransaction = isInTransaction
+            self.transactions = transactions
+        }
+    }
+
     private let limits: Limits
     private var phase = Session.Phase.command
     private var commands: UInt64 = 0
@@ -34,9 +51,9 @@ package struct Deadlines: Sendable {
         due = now + limits.command
     }
 
-    /// Call after each event of `session`.
+    /// Call after each event of a session.
     /// - Parameter received: bytes that came with it.
-    package mutating func update(_ session: borrowing Session, received: Int, now: Double) {
+    package mutating func update(_ session: Progress, received: Int, now: Double) {
         let phase = session.phase
         if session.isInTransaction {
             if transactionDue == nil || session.transactions != transactions { transactionDue = now + limits.transaction }
@@ -45,7 +62,7 @@ package struct Deadlines: Sendable {
             transactionDue = nil
         }
         if phase != self.phase || session.commands != commands {
-            due = now + (phase == .waiting ? limits.answer : limits.command)
+            due = now + (phase == .waiting || phase == .login ? limits.answer : limits.command)
         } else if phase == .message {
             due = min(due + Double(received) / limits.minimumRate, now + limits.command)
         }
@@ -56,7 +73,7 @@ package struct Deadlines: Sendable {
     package func expired(now: Double) -> Expiry? {
         switch phase {
         case .closed: nil
-        case .waiting: now >= due ? .answer : nil
+        case .waiting, .login: now >= due ? .answer : nil
         case .command, .message: now >= due || now >= transactionDue ?? .infinity ? .client : nil
         }
     }

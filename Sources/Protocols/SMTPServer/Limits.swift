@@ -2,6 +2,10 @@
 package struct Limits: Equatable, Sendable {
     /// Bytes of a command line, without its CRLF: 500 5.5.2. RFC 5321 §4.5.3.1.4 asks for 512 and what extensions add.
     package var commandLine = 4096
+    /// Bytes of a line of AUTH: 500 5.5.6. RFC 4954 §4.
+    package var loginLine = 12288
+    /// Logins that fail before the connection is dropped: 421 4.7.0.
+    package var failedLogins = 5
     /// Bytes of a line beyond ``commandLine`` that are read and dropped before the connection is: 421 4.7.0.
     package var skippedLine = 1 << 16
     /// Bytes of an address, unquoted: 555 5.5.4. qmail's number (spec-qmail §1.4). There is no limit of its own for the local part:

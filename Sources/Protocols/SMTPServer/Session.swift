@@ -1,11 +1,12 @@
 package import Addresses
 private import Bytes
+package import MessageHeader
 package import Reception
 
 /// The server side of one SMTP session as a value: bytes and answers in, actions out. It does no I/O, never throws, and its clock comes from outside.
 ///
 /// Commands are taken in order; while route or queue owe an answer, what the client has sent on (RFC 2920) waits in ``held``.
-/// STARTTLS and AUTH will be further states and verbs: whatever is held when TLS begins must be refused, not kept.
+/// Whatever came behind STARTTLS is refused with the connection: nothing that was said in clear counts as said inside TLS (RFC 3207 §4.2).
 ///
 /// It must not know sockets, files or DNS: whether a recipient exists and what the queue says are inputs. What holds: a message is committed only
 /// as a whole and acknowledged only after the queue's answer; only CRLF.CRLF or the last chunk ends it; nothing that a client sends stops the
@@ -16,14 +17,29 @@ package struct Session: ~Copyable {
         case send([UInt8])
         /// Ask who this is; answered by ``routeAnswered(_:_:)``.
         case askRoute(Address)
-        /// A message begins, to this sender and these recipients.
-        case begin(Envelope)
+        /// Ask the program of RCPTCHECK; answered by ``checkAnswered(_:_:)``.
+        case checkRecipient(sender: Address, recipient: Address, helo: [UInt8])
+        /// A message begins.
+        case begin
         /// More of it, with LF line ends.
         case content([UInt8])
         /// All of it was said; answered by ``queueAnswered(_:_:)``.
-        case commit
+        case commit(Envelope)
         /// It is not to be kept.
         case abort
+        /// From here on the connection is encrypted; answered by ``tlsBegan(_:)``.
+        case startTLS
+        /// Let auth decide who this is; answered by ``loginAnswered(_:_:)``.
+        case beginLogin(mechanism: String, initial: [UInt8]?)
+        /// What the client says to a challenge; answered likewise.
+        case continueLogin([UInt8])
+        case cancelLogin
+        /// Ask whether the account may send with this sender; answered by ``permissionAnswered(_:_:)``.
+        case askPermission(Address)
+        /// The account's message was accepted.
+        case noteSent(recipients: Int, qp: UInt64)
+        /// The account has reached a limit.
+        case noteLimit
         /// Close the connection once everything is sent. Nothing more comes.
         case close
     }
@@ -34,9 +50,12 @@ package struct Session: ~Copyable {
         package var time: UInt64
         /// Whether a message could be handed to the queue now.
         package var queueIsReachable: Bool
-        package init(time: UInt64, queueIsReachable: Bool = true) {
+        /// Whether TLS could begin now.
+        package var tlsIsReady: Bool
+        package init(time: UInt64, queueIsReachable: Bool = true, tlsIsReady: Bool = false) {
             self.time = time
             self.queueIsReachable = queueIsReachable
+            self.tlsIsReady = tlsIsReady
         }
     }
 
@@ -61,8 +80,10 @@ package struct Session: ~Copyable {
     package enum Phase: Sendable {
         case command
         case message
-        /// Route or queue owe an answer.
+        /// Route or queue owe an answer, or a TLS handshake is under way.
         case waiting
+        /// So does auth; whoever has closed his side by then is not waited for.
+        case login
         case closed
     }
 
@@ -72,20 +93,46 @@ package struct Session: ~Copyable {
         case mail(Transaction)
         /// Route is asked about this recipient.
         case checking(Transaction, Address)
+        /// The program of RCPTCHECK is asked about this recipient.
+        case verifying(Transaction, Address)
         case data(Transfer)
         /// Between two chunks of BDAT.
         case chunked(Transfer)
         case chunk(Transfer, remaining: UInt64, isLast: Bool)
         /// Bytes of a chunk nobody wants, then the reply that says why (RFC 3030 §2: they come whatever was answered before).
         indirect case refusedChunk(remaining: UInt64, Reply, after: State)
-        case awaitingQueue
+        case awaitingQueue(Transaction)
+        /// Auth is asked whether the account may send this; what was before stays if not.
+        indirect case permitting(Transaction, before: State)
+        /// Auth owes an answer.
+        case loggingIn
+        /// The client owes one, to a challenge.
+        case responseDue
+        /// An empty line of the client is due, then this account has logged in.
+        case confirmationDue([UInt8])
+        /// STARTTLS was the last that came in clear.
+        case startingTLS
+        case handshaking(greets: Bool)
         case closed
     }
 
     let profile: Profile
+    let service: Service
     let limits: Limits
     let policy: Policy
-    let client: Client
+    package private(set) var client: Client
+    /// STARTTLS was offered, and may still be asked for when TLS is not ready any more.
+    var hasOfferedTLS = false
+    /// Whether lists have this client is not known yet: no recipient is taken before ``listsAnswered(_:_:)``.
+    package var awaitsLists = false
+    /// Why this client's mail is not taken.
+    var listing: Reply?
+    let logins: LoginOffer
+    /// Of messages of those who have logged in.
+    let completion: HeaderCompletion?
+    /// Who has logged in.
+    var account: [UInt8]?
+    var failedLogins = 0
 
     var state = State.idle
     /// Input after what was handled: the start of a line, or all that follows a question still open.
@@ -107,18 +154,31 @@ package struct Session: ~Copyable {
     /// Commands handled so far: deadlines start again with each, not with each byte.
     package private(set) var commands: UInt64 = 0
 
-    package init(_ profile: Profile, _ limits: Limits, _ policy: Policy, _ client: Client) {
+    package init(
+        _ profile: Profile, _ limits: Limits, _ policy: Policy, _ client: Client, service: Service = .smtp, logins: LoginOffer = .none,
+        completion: HeaderCompletion? = nil
+    ) {
+        self.logins = logins
+        self.completion = completion
         self.profile = profile
+        self.service = service
         self.limits = limits
         self.policy = policy
         self.client = client
+        listing = service == .smtp ? client.listText.flatMap(Reply.init(rblsmtpd:)) : nil
+    }
+
+    package var progress: Deadlines.Progress {
+        .init(phase: phase, commands: commands, isInTransaction: isInTransaction, transactions: transactions)
     }
 
     package var phase: Phase {
         switch state {
-        case .idle, .mail, .chunked: .command
+        case .mail where awaitsLists: .waiting
+        case .idle, .mail, .chunked, .responseDue, .confirmationDue: .command
         case .data, .chunk, .refusedChunk: .message
-        case .checking, .awaitingQueue: .waiting
+        case .checking, .verifying, .awaitingQueue, .permitting, .startingTLS, .handshaking: .waiting
+        case .loggingIn: .login
         case .closed: .closed
         }
     }
@@ -126,7 +186,7 @@ package struct Session: ~Copyable {
     /// From MAIL until the reply to the message.
     package var isInTransaction: Bool {
         switch state {
-        case .idle, .closed: false
+        case .idle, .loggingIn, .responseDue, .confirmationDue, .startingTLS, .handshaking, .closed: false
         case .refusedChunk(_, _, .idle): false
         default: true
         }
@@ -139,8 +199,25 @@ package struct Session: ~Copyable {
 
     /// The client has connected.
     package mutating func opened() -> [Action] {
-        reply(Reply(220, nil, lines: [policy.greeting + Array(" ESMTP".utf8)]))
+        reply(Reply(220, nil, lines: [policy.greeting + Array(" \(service.greetingWord)".utf8)]))
         return takeActions()
+    }
+
+    /// The client has connected where TLS comes first (RFC 8314 §3).
+    package mutating func openedForTLS() -> [Action] {
+        state = .handshaking(greets: true)
+        actions.append(.startTLS)
+        return takeActions()
+    }
+
+    /// Answers ``Action/startTLS``. The client begins anew: nothing is left of what it said before (RFC 3207 §4.2).
+    package mutating func tlsBegan(_ details: TLSDetails) -> [Action] {
+        guard case .handshaking(let greets) = state else { return [] }
+        state = .idle
+        client.tls = details
+        helo = []
+        account = nil
+        return greets ? opened() : takeActions()
     }
 
     package mutating func bytesReceived(_ bytes: UnsafeRawBufferPointer, _ moment: Moment) -> [Action] {
@@ -162,7 +239,44 @@ package struct Session: ~Copyable {
     package mutating func routeAnswered(_ verdict: RecipientVerdict, _ moment: Moment) -> [Action] {
         guard case .checking(let transaction, let recipient) = state else { return [] }
         state = .mail(transaction)
-        if verdict == .nonexistent { refuse(.noMailbox) } else { accept(recipient) }
+        if verdict == .nonexistent { refuse(.noMailbox) } else { verify(recipient, transaction) }
+        return goOn(moment)
+    }
+
+    /// After an answer: with what the client has sent meanwhile.
+    mutating func goOn(_ moment: Moment) -> [Action] {
+        processHeld(moment)
+        return takeActions()
+    }
+
+    /// Answers ``Action/beginLogin(mechanism:initial:)`` and ``Action/continueLogin(_:)``.
+    package mutating func loginAnswered(_ answer: LoginAnswer, _ moment: Moment) -> [Action] {
+        guard case .loggingIn = state else { return [] }
+        switch answer {
+        case .challenge(let bytes):
+            state = .responseDue
+            challenge(bytes)
+        case .success(let account, let final) where final.isEmpty: logIn(account)
+        case .success(let account, let final):
+            state = .confirmationDue(account)
+            challenge(final)
+        case .failure(let refusal): refuseLogin(refusal)
+        }
+        return takeActions()
+    }
+
+    /// Answers ``Action/askPermission(_:)``.
+    package mutating func permissionAnswered(_ permission: Permission, _ moment: Moment) -> [Action] {
+        guard case .permitting(let transaction, let before) = state else { return [] }
+        state = before
+        switch permission {
+        case .granted(let recipients):
+            transaction.allowedRecipients = recipients
+            begin(transaction)
+        case .foreignSender: refuse(.foreignSender)
+        case .limitReached: refuseForLimit()
+        case .unavailable: refuse(.permissionUnknown)
+        }
         processHeld(moment)
         return takeActions()
     }
@@ -172,15 +286,14 @@ package struct Session: ~Copyable {
         switch state {
         // Neither a yes nor a no would be true: the client sees a lost connection and tries again, at worst the message comes twice.
         case .awaitingQueue where answer == .lost: drop()
-        case .awaitingQueue:
+        case .awaitingQueue(let transaction):
             state = .idle
-            switch answer {
-            case .accepted(let time, let qp):
+            if case .accepted(_, let qp) = answer {
                 errors = 0
                 junk = 0
-                reply(Reply(250, "2.0.0", "ok \(time) qp \(qp)"))
-            case .refused, .full, .lost: reply(Session.reply(to: answer))
+                if account != nil { actions.append(.noteSent(recipients: transaction.recipients.count, qp: qp)) }
             }
+            reply(Session.reply(to: answer), for: transaction)
             processHeld(moment)
         case .data(var transfer):
             transfer.refused(answer)
@@ -191,7 +304,9 @@ package struct Session: ~Copyable {
         case .chunk(var transfer, let remaining, let isLast):
             transfer.refused(answer)
             state = .chunk(transfer, remaining: remaining, isLast: isLast)
-        case .idle, .mail, .checking, .refusedChunk, .closed: break
+        case .idle, .mail, .checking, .verifying, .refusedChunk, .permitting, .loggingIn, .responseDue, .confirmationDue, .startingTLS, .handshaking,
+            .closed:
+            break
         }
         return takeActions()
     }
@@ -225,6 +340,8 @@ package struct Session: ~Copyable {
 
     mutating func transactionBegan() { transactions &+= 1 }
 
+    package var isEncrypted: Bool { client.tls != nil }
+
     // MARK: Input
 
     private mutating func processHeld(_ moment: Moment) {
@@ -243,11 +360,15 @@ package struct Session: ~Copyable {
             switch state {
             case .closed: return input.count
             case .idle where isShuttingDown: close(with: .shuttingDown)
-            case .checking, .awaitingQueue: return position
+            case .checking, .verifying, .awaitingQueue, .permitting: return position
+            case .mail where awaitsLists: return position
+            case .loggingIn: close(with: .inputBeforeLogin)
+            case .startingTLS: close(with: .inputBeforeTLS)
+            case .handshaking: drop()
             case .data(let transfer): position += receive(data: rest, transfer)
             case .chunk(let transfer, let remaining, let isLast): position += receive(chunk: rest, transfer, remaining, isLast)
             case .refusedChunk(let remaining, let reply, let after): position += skip(chunk: rest, remaining, reply, after)
-            case .idle, .mail, .chunked:
+            case .idle, .mail, .chunked, .responseDue, .confirmationDue:
                 let consumed = receive(line: rest, moment)
                 guard consumed > 0 else { return position }
                 position += consumed
@@ -258,26 +379,33 @@ package struct Session: ~Copyable {
 
     /// A command line ends at LF; one CR before it is dropped (spec-qmail §13.2). Returns 0 when more is needed.
     private mutating func receive(line input: UnsafeRawBufferPointer, _ moment: Moment) -> Int {
-        let window = min(input.count, limits.commandLine + 2)
+        let limit = lineLimit(input)
+        let window = min(input.count, limit + 2)
         var end = 0
         while end < window, input[end] != ASCII.lf { end += 1 }
         guard end < window else {
             // The one byte that could still become a CR before the LF does not make it too long.
-            guard window > limits.commandLine + 1 || skipped > 0 else { return 0 }
+            guard window > limit + 1 || skipped > 0 else { return 0 }
             skipped += window
-            if skipped - limits.commandLine > limits.skippedLine { close(with: .tooMuchJunk) }
+            if skipped - limit > limits.skippedLine { close(with: .tooMuchJunk) }
             return window
         }
         var line = Array(input[..<end])
         if line.last == ASCII.cr { line.removeLast() }
         commands &+= 1
-        if skipped > 0 || line.count > limits.commandLine {
+        if skipped > 0 || line.count > limit {
             skipped = 0
-            refuse(.lineTooLong)
+            if case .responseDue = state { giveUpLogin(.loginLineTooLong) } else { refuse(.lineTooLong) }
         } else {
             handle(line, moment)
         }
         return end + 1
+    }
+
+    /// Lines of AUTH may be longer than others.
+    private func lineLimit(_ line: UnsafeRawBufferPointer) -> Int {
+        if case .responseDue = state { return limits.loginLine }
+        return mayLogIn && line.prefix(5).hasPrefixIgnoringCase("auth ") ? limits.loginLine : limits.commandLine
     }
 
     // MARK: Replies
@@ -287,6 +415,11 @@ package struct Session: ~Copyable {
         reply.encode(into: &output, for: profile)
     }
 
+    /// What became of a message: LMTP says it once for each recipient that was taken (RFC 2033 §4.2).
+    mutating func reply(_ outcome: Reply, for transaction: Transaction) {
+        for _ in 0..<(service == .lmtp ? transaction.recipients.count : 1) { reply(outcome) }
+    }
+
     /// A reply to a command that does no work; too many of them end the session.
     mutating func junk(_ answer: Reply) {
         junk += 1
@@ -294,13 +427,16 @@ package struct Session: ~Copyable {
     }
 
     /// A refusal; too many permanent ones end the session.
-    mutating func refuse(_ refusal: Reply) {
+    /// - Parameter transaction: what was refused is its message.
+    mutating func refuse(_ refusal: Reply, for transaction: Transaction? = nil) {
         if refusal.isPermanentFailure { errors += 1 }
-        if errors > limits.errors { close(with: .tooManyErrors) } else { reply(refusal) }
+        if errors > limits.errors { return close(with: .tooManyErrors) }
+        if let transaction { reply(refusal, for: transaction) } else { reply(refusal) }
     }
 
     mutating func close(with last: Reply) {
         if case .closed = state { return }
+        if case .handshaking = state { return drop() }
         reply(last)
         abandonMessage()
         state = .closed
@@ -317,6 +453,11 @@ package struct Session: ~Copyable {
 
     private mutating func takeActions() -> [Action] {
         if isShuttingDown, !isInTransaction { close(with: .shuttingDown) }
+        if case .startingTLS = state {
+            reply(.readyForTLS)
+            state = .handshaking(greets: false)
+            actions.append(.startTLS)
+        }
         defer {
             output = []
             actions = []
@@ -326,7 +467,7 @@ package struct Session: ~Copyable {
 
     static func reply(to answer: QueueAnswer) -> Reply {
         switch answer {
-        case .accepted: .ok
+        case .accepted(let time, let qp): Reply(250, "2.0.0", "ok \(time) qp \(qp)")
         case .lost: reply(to: .refused(isPermanent: false, text: "qq temporary problem (#4.3.0)"))
         case .refused(let isPermanent, let text): refusal(isPermanent, text)
         case .full(let text): Reply(452, "4.3.1", text)

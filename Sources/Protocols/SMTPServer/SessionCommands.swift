@@ -5,6 +5,11 @@ private import Reception
 /// What each command does: RFC 5321 §4.1.1, spec-qmail §13.2.
 extension Session {
     mutating func handle(_ line: [UInt8], _ moment: Moment) {
+        switch state {
+        case .responseDue: return respond(line)
+        case .confirmationDue(let account): return confirm(line, account)
+        default: break
+        }
         if profile.isStrict, line.contains(where: \.isControl) { return refuse(.badLine) }
         let command = Command(line)
         switch command.verb {
@@ -15,8 +20,12 @@ extension Session {
         case .quit:
             hasQuit = true
             close(with: Reply(221, "2.0.0", lines: [policy.greeting]))
-        case .helo: hello(command.argument, Reply(250, nil, lines: [policy.greeting]))
-        case .ehlo: hello(command.argument, Reply(250, nil, lines: [policy.greeting] + extensionLines))
+        case .helo where service != .lmtp: hello(command.argument, Reply(250, nil, lines: [policy.greeting]))
+        case .ehlo where service != .lmtp, .lhlo where service == .lmtp:
+            hasOfferedTLS = moment.tlsIsReady && client.tls == nil
+            hello(command.argument, Reply(250, nil, lines: [policy.greeting] + extensionLines))
+        case .starttls where moment.tlsIsReady || hasOfferedTLS || client.tls != nil: startTLS(command.argument, moment)
+        case .auth where !logins.mechanisms.isEmpty: authenticate(command.argument)
         case .rset:
             abandonMessage()
             state = .idle
@@ -24,7 +33,7 @@ extension Session {
         case .noop: junk(.ok)
         case .vrfy: junk(.willTry)
         case .help: junk(Reply(214, "2.0.0", profile.helpText))
-        case .bdat, nil:
+        case .bdat, .helo, .ehlo, .lhlo, .auth, .starttls, nil:
             if profile.isStrict, command.isHTTP { close(with: .notSMTP) } else { refuse(.unimplemented) }
         }
     }
@@ -35,7 +44,17 @@ extension Session {
         profile.extensions.map { offered in
             // RFC 1870 §4: 0 means that there is no fixed limit.
             Array((offered == .size ? "SIZE \(databytes)" : offered.rawValue).utf8)
-        }
+        } + (hasOfferedTLS ? [Array("STARTTLS".utf8)] : [])
+            + (mayLogIn && account == nil ? [Array("AUTH \(logins.mechanisms.joined(separator: " "))".utf8)] : [])
+    }
+
+    /// RFC 3207 §4. What was behind it is refused before anything is answered.
+    mutating func startTLS(_ argument: ArraySlice<UInt8>, _ moment: Moment) {
+        if client.tls != nil { return refuse(.tlsAlready) }
+        guard argument.isEmpty else { return refuse(.badArgument) }
+        guard moment.tlsIsReady else { return refuse(.tlsUnavailable) }
+        abandonMessage()
+        state = .startingTLS
     }
 
     mutating func hello(_ name: ArraySlice<UInt8>, _ answer: Reply) {
@@ -48,6 +67,7 @@ extension Session {
 
     /// RFC 5321 §4.1.1.2. A refusal leaves an earlier transaction as it was (spec-qmail §13.2).
     mutating func mail(_ argument: ArraySlice<UInt8>) {
+        if service == .submission, account == nil { return refuse(.loginNeeded) }
         var isUTF8 = false
         let path: [UInt8]
         if profile.isStrict {
@@ -60,6 +80,14 @@ extension Session {
             path = classicPath(argument)
         }
         guard let sender = address(path, isUTF8: isUTF8) else { return }
+        let transaction = Transaction(sender: sender, isBadSender: policy.isBad(sender), isUTF8: isUTF8)
+        guard account != nil else { return begin(transaction) }
+        state = .permitting(transaction, before: state)
+        actions.append(.askPermission(sender))
+    }
+
+    /// Takes the place of a transaction that there may be.
+    mutating func begin(_ transaction: Transaction) {
         // A MAIL in place of another is as idle as a NOOP, and must not renew the time that a transaction has.
         if isInTransaction {
             junk += 1
@@ -68,7 +96,7 @@ extension Session {
             transactionBegan()
         }
         abandonMessage()
-        state = .mail(Transaction(sender: sender, isBadSender: policy.isBad(sender), isUTF8: isUTF8))
+        state = .mail(transaction)
         reply(.senderOk)
     }
 
@@ -87,7 +115,8 @@ extension Session {
         }
         guard var recipient = address(path, isUTF8: transaction.isUTF8) else { return }
         if transaction.isBadSender { return refuse(.badSender) }
-        if let suffix = client.relay {
+        if let refusal = refusalOfClient { return refuse(refusal) }
+        if let suffix = relay {
             guard let extended = Address(recipient.bytes + suffix) else { return refuse(.syntaxError) }
             recipient = extended
         } else {
@@ -97,13 +126,31 @@ extension Session {
             case .unreadable: return close(with: .unreadableControls)
             }
         }
+        if policy.badRecipients.match(recipient.bytes) { return refuse(.badRecipient) }
+        if relay == nil, policy.goodRecipients?.match(recipient.bytes) == false { return refuse(.noMailbox) }
         guard transaction.recipients.count < limits.recipients else { return refuse(.tooManyRecipients) }
+        guard transaction.recipients.count < transaction.allowedRecipients else { return refuseForLimit() }
         if profile.isStrict, policy.checksRecipients {
             state = .checking(transaction, recipient)
             actions.append(.askRoute(recipient))
         } else {
-            accept(recipient)
+            verify(recipient, transaction)
         }
+    }
+
+    /// Lists are for strangers; people's mail programs call themselves anything.
+    private var refusalOfClient: Reply? {
+        guard account == nil else { return nil }
+        if relay == nil, let listing { return listing }
+        return policy.badHelos.match(helo) ? .badHelo : nil
+    }
+
+    /// RELAYCLIENT, which a login has as well.
+    private var relay: [UInt8]? { client.relay ?? (account == nil ? nil : []) }
+
+    mutating func refuseForLimit() {
+        actions.append(.noteLimit)
+        refuse(.accountLimit)
     }
 
     mutating func accept(_ recipient: Address) {

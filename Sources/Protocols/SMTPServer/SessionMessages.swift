@@ -1,4 +1,5 @@
 private import Bytes
+private import MessageHeader
 private import Reception
 
 /// How a message comes in: DATA (RFC 5321 §4.1.1.4) and BDAT (RFC 3030).
@@ -17,14 +18,24 @@ extension Session {
             state = .idle
             return reply(.queueUnreachable)
         }
-        begin(transaction, moment)
-        state = .data(Transfer(hasDots: true))
+        begin(moment)
+        state = .data(transfer(transaction, hasDots: true, moment))
         reply(.goAhead)
     }
 
-    mutating func begin(_ transaction: Transaction, _ moment: Moment) {
-        actions.append(.begin(transaction.envelope))
-        actions.append(.content(receivedField(from: client, helo: helo, with: "SMTP", at: moment.time)))
+    private func transfer(_ transaction: Transaction, hasDots: Bool, _ moment: Moment) -> Transfer {
+        let header = completion.map { completion in
+            var completion = completion
+            completion.uniqueName += ".\(transactions)"
+            return SubmittedHeader(completion, sender: transaction.sender, now: moment.time)
+        }
+        return Transfer(transaction, hasDots: hasDots, header, mendsLineEnds: client.mendsLineEnds)
+    }
+
+    mutating func begin(_ moment: Moment) {
+        actions.append(.begin)
+        let word = service.receivedWord(isEncrypted: isEncrypted, hasLoggedIn: account != nil)
+        actions.append(.content(receivedField(from: client, helo: helo, with: word, at: moment.time)))
     }
 
     mutating func receive(data input: UnsafeRawBufferPointer, _ transfer: Transfer) -> Int {
@@ -60,9 +71,9 @@ extension Session {
         if case .chunked(let transfer) = state { return continueChunk(transfer, size, isLast) }
         let (transaction, refusal) = readyTransaction()
         guard let transaction else { return refuse(chunk: size, refusal, after: state) }
-        guard moment.queueIsReachable else { return refuse(chunk: size, .queueUnreachable, after: .idle) }
-        begin(transaction, moment)
-        continueChunk(Transfer(hasDots: false), size, isLast)
+        var transfer = transfer(transaction, hasDots: false, moment)
+        if moment.queueIsReachable { begin(moment) } else { transfer.refused(.queueUnreachable) }
+        continueChunk(transfer, size, isLast)
     }
 
     mutating func continueChunk(_ transfer: Transfer, _ size: UInt64, _ isLast: Bool) {
@@ -87,7 +98,7 @@ extension Session {
             forward(transfer.finish(), &transfer)
             return end(transfer)
         }
-        if failure(of: transfer) != nil { return end(transfer) }
+        if failure(of: transfer) != nil { return end(transfer, isLast: false) }
         state = .chunked(transfer)
         reply(Reply(250, "2.0.0", "ok"))
     }
@@ -123,13 +134,14 @@ extension Session {
     }
 
     /// The message is over: it goes to the queue, or the client hears why not. Either way so is the transaction.
-    mutating func end(_ transfer: Transfer) {
+    /// - Parameter isLast: false when it failed before its last chunk: then that chunk is what is answered, not the message (RFC 2033 §4.3).
+    mutating func end(_ transfer: Transfer, isLast: Bool = true) {
         if let failure = failure(of: transfer) {
             state = .idle
-            refuse(failure)
+            refuse(failure, for: isLast ? transfer.transaction : nil)
         } else {
-            state = .awaitingQueue
-            actions.append(.commit)
+            state = .awaitingQueue(transfer.transaction)
+            actions.append(.commit(transfer.transaction.envelope))
         }
     }
 
@@ -143,7 +155,11 @@ extension Session {
         switch state {
         case .data(let transfer), .chunked(let transfer), .chunk(let transfer, _, _):
             if transfer.isForwarded { actions.append(.abort) }
-        case .idle, .mail, .checking, .refusedChunk, .awaitingQueue, .closed: break
+        case .permitting(_, let before):
+            state = before
+            abandonMessage()
+        case .loggingIn, .responseDue: actions.append(.cancelLogin)
+        case .idle, .mail, .checking, .verifying, .refusedChunk, .awaitingQueue, .confirmationDue, .startingTLS, .handshaking, .closed: break
         }
     }
 }
@@ -151,7 +167,11 @@ extension Session {
 extension Transfer {
     mutating func refused(_ answer: Session.QueueAnswer) {
         if case .accepted = answer { return }
+        refused(Session.reply(to: answer))
+    }
+
+    mutating func refused(_ reply: Reply) {
         stopForwarding()
-        queueFailure = Session.reply(to: answer)
+        queueFailure = reply
     }
 }

@@ -8,6 +8,8 @@ final class Transaction {
     /// RFC 6531: addresses may hold UTF-8.
     let isUTF8: Bool
     private(set) var recipients: [Address] = []
+    /// What is left of the account's share.
+    var allowedRecipients = Int.max
 
     init(sender: Address, isBadSender: Bool, isUTF8: Bool) {
         self.sender = sender

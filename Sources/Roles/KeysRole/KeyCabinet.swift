@@ -54,7 +54,8 @@ final class KeyCabinet {
     private func load(key keyFile: String, certificate: String) throws -> SigningKey? {
         guard let pem = try readSmallFile(keyFile, maxBytes: Self.maxFileBytes) else { return nil }
         guard let key = SigningKey(pem: pem) else {
-            throw ControlFileError(file: keyFile, line: 0, problem: "is no private key in PEM that can be used (ECDSA, RSA or Ed25519, without a password)")
+            throw ControlFileError(
+                file: keyFile, line: 0, problem: "is no private key in PEM that can be used (ECDSA, RSA or Ed25519, without a password)")
         }
         guard let chain = try readSmallFile(certificate, maxBytes: Self.maxFileBytes) else {
             throw ControlFileError(file: certificate, line: 0, problem: "is missing")

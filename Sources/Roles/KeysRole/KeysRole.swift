@@ -1,6 +1,6 @@
 private import Boundaries
-private import ControlFiles
 private import CPosix
+private import ControlFiles
 private import Frames
 private import Glibc
 private import Posix

@@ -50,7 +50,9 @@ enum SelfSigned {
         let bytes = Array(text.utf8) + [ASCII.lf]
         var written = 0
         while written < bytes.count {
-            written += try check("write", new) { bytes.withUnsafeBytes { Glibc.write(descriptor.raw, $0.baseAddress?.advanced(by: written), $0.count - written) } }
+            written += try check("write", new) {
+                bytes.withUnsafeBytes { Glibc.write(descriptor.raw, $0.baseAddress?.advanced(by: written), $0.count - written) }
+            }
         }
         try check("fsync", new) { fsync(descriptor.raw) }
         try check("rename", path) { rename(new, path) }

@@ -1,10 +1,11 @@
 private import Addresses
+internal import ClientTLS
 private import Frames
 private import Glibc
 internal import NIOCore
 private import NIOPosix
 private import Posix
-private import RemoteDelivery
+internal import RemoteDelivery
 internal import SMTPClient
 
 /// The event loop's work: brings each errand to an idle connection of its destination, or makes a new one.
@@ -19,6 +20,7 @@ final class Courier {
 
     private let eventLoop: any NIOCore.EventLoop
     private let outbox: Outbox
+    let tls: ClientTLS
     private var idle: [Destination: [SMTPConnection]] = [:]
     private var idleCount = 0
     private var sweepIsScheduled = false
@@ -27,9 +29,10 @@ final class Courier {
     /// Spreads the end of back-offs among processes, as qmail's does by pid.
     private let jitter = UInt64(getpid())
 
-    init(on eventLoop: any NIOCore.EventLoop, _ outbox: Outbox) {
+    init(on eventLoop: any NIOCore.EventLoop, _ outbox: Outbox) throws {
         self.eventLoop = eventLoop
         self.outbox = outbox
+        tls = try ClientTLS()
     }
 
     func deliver(_ errands: [Errand]) {
@@ -51,7 +54,7 @@ final class Courier {
     }
 
     private func send(_ outgoing: Outgoing) {
-        if let connection = takeIdle(outgoing.errand.destination) {
+        if let connection = takeIdle(outgoing.errand) {
             connection.begin(outgoing)
         } else {
             connect(outgoing)
@@ -61,17 +64,19 @@ final class Courier {
     // MARK: Connecting
 
     private func connect(_ outgoing: Outgoing) {
-        let errand = outgoing.errand
-        tryNext(errand.candidates.ordered(using: &random)[...], outgoing, attempts: Self.maxAttempts)
+        outgoing.begin(outgoing.errand.plan.ordered(using: &random))
+        tryNext(outgoing)
     }
 
-    /// The first address that connects is final (spec-qmail §14.4).
-    private func tryNext(_ addresses: ArraySlice<IPAddress>, _ outgoing: Outgoing, attempts: Int) {
+    /// The first address that connects is final (spec-qmail §14.4), unless the connection cannot be what it must be.
+    private func tryNext(_ outgoing: Outgoing) {
         let (table, now) = (timeouts.table, unixTime())
-        let rest = addresses.drop { table.skips($0, now: now, jitter: jitter) }
-        guard attempts > 0, let address = rest.first else { return finish(outgoing, DeliveryTexts.noConnection) }
-        guard let socketAddress = try? SocketAddress(packedIPAddress: ByteBuffer(bytes: address.bytes), port: Int(outgoing.errand.candidates.port))
-        else { return tryNext(rest.dropFirst(), outgoing, attempts: attempts - 1) }
+        guard let attempt = outgoing.nextAttempt(limit: Self.maxAttempts, skipping: { table.skips($0.address, now: now, jitter: jitter) }) else {
+            return outgoing.passedOn.map { finish(outgoing, $0) } ?? finish(outgoing, DeliveryTexts.noConnection)
+        }
+        guard let socketAddress = try? SocketAddress(packedIPAddress: ByteBuffer(bytes: attempt.address.bytes), port: Int(attempt.port)) else {
+            return tryNext(outgoing)
+        }
         ClientBootstrap(group: eventLoop)
             .connectTimeout(.seconds(outgoing.errand.connectTimeout))
             .channelOption(.autoRead, value: false)
@@ -81,11 +86,11 @@ final class Courier {
             .whenComplete { result in
                 switch result {
                 case .success(let channel):
-                    self.timeouts.answered(address)
-                    self.connected(channel, address, outgoing)
+                    self.timeouts.answered(attempt.address)
+                    self.connected(channel, attempt, outgoing)
                 case .failure(let error):
-                    self.note(error, address)
-                    self.tryNext(rest.dropFirst(), outgoing, attempts: attempts - 1)
+                    self.note(error, attempt.address)
+                    self.tryNext(outgoing)
                 }
             }
     }
@@ -103,8 +108,8 @@ final class Courier {
         return (error as? IOError)?.errnoCode == ETIMEDOUT
     }
 
-    private func connected(_ channel: any NIOCore.Channel, _ address: IPAddress, _ outgoing: Outgoing) {
-        let connection = SMTPConnection(channel, to: address, outgoing.errand, self)
+    private func connected(_ channel: any NIOCore.Channel, _ attempt: ConnectionPlan.Attempt, _ outgoing: Outgoing) {
+        let connection = SMTPConnection(channel, attempt, outgoing, self)
         guard (try? channel.pipeline.syncOperations.addHandler(connection)) != nil else {
             channel.close(promise: nil)
             return finish(outgoing, DeliveryTexts.outOfResources)
@@ -123,6 +128,11 @@ final class Courier {
 
     private func finish(_ outgoing: Outgoing, _ report: DeliveryReport) { outbox.post(outgoing.errand.outcome(report)) }
 
+    func passOn(_ outgoing: Outgoing, _ attempt: ConnectionPlan.Attempt, _ reports: [RecipientReport]) {
+        outgoing.pass(on: attempt, reports)
+        tryNext(outgoing)
+    }
+
     /// The kept connection had ended; others of its age may have too.
     func retry(_ outgoing: Outgoing) {
         outgoing.rewind()
@@ -139,11 +149,11 @@ final class Courier {
         scheduleSweep()
     }
 
-    /// The one used last: the others may then time out.
-    private func takeIdle(_ destination: Destination) -> SMTPConnection? {
-        guard let connection = idle[destination]?.popLast() else { return nil }
-        idleCount -= 1
-        if idle[destination]?.isEmpty == true { idle[destination] = nil }
+    /// The one used last: the others may then time out. What its connection must be may have changed since it was made.
+    private func takeIdle(_ errand: Errand) -> SMTPConnection? {
+        let isGood = { (connection: SMTPConnection) in errand.plan.attempts.contains(connection.attempt) }
+        guard let connection = idle[errand.destination]?.last(where: isGood) else { return nil }
+        forget(connection)
         return connection
     }
 

@@ -1,10 +1,11 @@
 private import Glibc
 
-/// How many deliveries the descriptors of this process allow: each holds one for its message and one for its connection.
+/// How many deliveries the descriptors of this process allow: each holds one for its message, and one for its connection or two for
+/// the program in our place.
 enum DescriptorBudget {
     /// For everything else: loops, other roles, connections that are kept.
     private static let reserved = 264
-    private static let perDelivery = 2
+    private static let perDelivery = 3
 
     /// Raises the limit as far as it goes, and counts.
     static func deliveries() -> Int {

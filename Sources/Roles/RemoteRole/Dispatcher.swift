@@ -1,4 +1,5 @@
 private import Bytes
+private import ClientTLS
 private import ControlFiles
 private import Frames
 internal import NIOCore
@@ -15,6 +16,8 @@ final class Dispatcher {
     private let settings: Watched<RemoteSettings?>
     private let names: NameClient
     private let directory: HostDirectory
+    private let programs: ProgramErrands
+    private var authorities: (file: String, value: TrustedAuthorities)?
     private var queue: QueueLink?
     private var courier: NIOLoopBound<Courier>?
     private var errands: [Errand] = []
@@ -29,10 +32,11 @@ final class Dispatcher {
         settings = try Self.watch(control)
         names = NameClient(on: loop)
         directory = HostDirectory(on: loop, asking: names)
+        programs = ProgramErrands(on: loop)
         let link = QueueLink(on: loop) { [unowned self] request, descriptor, connection in take(request, descriptor, connection) }
         queue = link
         let outbox = try Outbox(on: loop) { [unowned self] in for outcome in $0 { finish(outcome) } }
-        courier = try sending.submit { NIOLoopBound(Courier(on: sending, outbox), eventLoop: sending) }.wait()
+        courier = try sending.submit { NIOLoopBound(try Courier(on: sending, outbox), eventLoop: sending) }.wait()
         names.start()
         link.start()
     }
@@ -62,8 +66,16 @@ final class Dispatcher {
         let giveUp = { [unowned self] (report: DeliveryReport) in
             finish(Errand.Outcome(ticket: ticket, reports: request.recipients.map { _ in report }))
         }
-        guard let settings = currentSettings(), let heloHost = settings.heloHost else { return giveUp(DeliveryTexts.noControls) }
+        guard let settings = currentSettings() else { return giveUp(DeliveryTexts.noControls) }
         guard let content = Self.content(descriptor) else { return giveUp(DeliveryTexts.unreadable) }
+        // A relay that the administrator named for these recipients is ours to reach: a program is told hosts only.
+        if let program = settings.program, request.relay.isEmpty {
+            let isWanted = { [unowned self] in queue?.connection == connection }
+            return programs.deliver(request, content, by: program, seconds: settings.programTimeout, while: isWanted) { [unowned self] in
+                finish(Errand.Outcome(ticket: ticket, reports: $0))
+            }
+        }
+        guard let heloHost = settings.heloHost else { return giveUp(DeliveryTexts.noControls) }
         let destination: Destination =
             switch request.relay.isEmpty ? settings.routes.route(for: request.host) : SMTPRoutes.route(Array(request.relay)) ?? .exchangers {
             case .exchangers: .domain(request.host.lowercasedASCII())
@@ -74,12 +86,19 @@ final class Dispatcher {
         directory.find(destination, moreOwn: settings.moreOwnAddresses) { [unowned self] answer in
             switch answer {
             case .ended(let report): giveUp(report)
-            case .found(let candidates):
+            case .found(let plan):
+                var password: [UInt8] = []
+                if let login = plan.login {
+                    switch PasswordFile.read(login.passwordFile) {
+                    case .unusable(let report): return giveUp(report)
+                    case .password(let line): password = line
+                    }
+                }
                 dispatch(
                     Errand(
-                        ticket: ticket, destination: destination, candidates: candidates, sender: request.sender, recipients: request.recipients,
+                        ticket: ticket, destination: destination, plan: plan, sender: request.sender, recipients: request.recipients,
                         content: content, heloHost: heloHost, connectTimeout: Int64(settings.connectTimeout),
-                        remoteTimeout: Int64(settings.remoteTimeout)))
+                        remoteTimeout: Int64(settings.remoteTimeout), password: password, authorities: trusted(settings)))
             }
         }
     }
@@ -90,6 +109,14 @@ final class Dispatcher {
         settingsAreFresh = true
         loop.atEndOfTurn { [weak self] in self?.settingsAreFresh = false }
         return settings.refreshed()
+    }
+
+    private func trusted(_ settings: RemoteSettings) -> TrustedAuthorities {
+        let file = settings.authoritiesFile?.text ?? TrustedAuthorities.standardFile
+        if let authorities, authorities.file == file { return authorities.value }
+        let value = TrustedAuthorities(file)
+        authorities = (file, value)
+        return value
     }
 
     private static func content(_ descriptor: consuming Posix.FileDescriptor?) -> MessageContent? {
@@ -132,6 +159,7 @@ final class Dispatcher {
     }
 
     private func end() {
+        programs.end()
         if let courier { try? sending.submit { courier.value.closeIdle(olderThan: .nanoseconds(0)) }.wait() }
         // After the answers of this turn have left.
         loop.atEndOfTurn { [loop] in loop.stop() }

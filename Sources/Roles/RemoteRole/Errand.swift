@@ -1,4 +1,5 @@
 internal import Addresses
+internal import ClientTLS
 internal import Frames
 internal import RemoteDelivery
 
@@ -6,7 +7,9 @@ internal import RemoteDelivery
 enum Destination: Hashable, Sendable {
     /// The exchangers of this domain, in lower case.
     case domain([UInt8])
-    case relay(SMTPRoutes.Relay)
+    case relay(Relay)
+
+    var relay: Relay? { if case .relay(let relay) = self { relay } else { nil } }
 }
 
 /// One delivery on its way to the event loop.
@@ -25,7 +28,7 @@ struct Errand: Sendable {
 
     let ticket: Ticket
     let destination: Destination
-    let candidates: Candidates
+    let plan: ConnectionPlan
     let sender: Address
     let recipients: [Address]
     let content: MessageContent
@@ -33,6 +36,9 @@ struct Errand: Sendable {
     /// Seconds.
     let connectTimeout: Int64
     let remoteTimeout: Int64
+    /// For the plan's login.
+    let password: [UInt8]
+    let authorities: TrustedAuthorities
 
     func outcome(_ report: DeliveryReport) -> Outcome { Outcome(ticket: ticket, reports: recipients.map { _ in report }) }
 }

@@ -7,7 +7,7 @@ internal import RemoteDelivery
 /// Knows where the mail of a destination goes, and remembers it for a short time, so that a burst of deliveries to one host asks once.
 final class HostDirectory {
     enum Answer {
-        case found(Candidates)
+        case found(ConnectionPlan)
         case ended(DeliveryReport)
     }
 
@@ -28,7 +28,7 @@ final class HostDirectory {
     private let loop: EventLoop
     private let names: NameClient
     private let own: OwnAddresses
-    private var known: [Destination: (candidates: Candidates, until: UInt64)] = [:]
+    private var known: [Destination: (plan: ConnectionPlan, until: UInt64)] = [:]
     private var searches: [Destination: Search] = [:]
 
     init(on loop: EventLoop, asking names: NameClient) {
@@ -40,7 +40,7 @@ final class HostDirectory {
     /// - Parameter moreOwn: `control/moreipme`.
     func find(_ destination: Destination, moreOwn: [IPAddress], _ completion: @escaping (Answer) -> Void) {
         let now = monotonicNanoseconds() / 1_000_000_000
-        if let entry = known[destination], now < entry.until { return completion(.found(entry.candidates)) }
+        if let entry = known[destination], now < entry.until { return completion(.found(entry.plan)) }
         if let search = searches[destination] { return search.waiting.append(completion) }
         let search = Search(machine(for: destination, moreOwn, now))
         search.waiting = [completion]
@@ -71,8 +71,9 @@ final class HostDirectory {
                 search.tokens.append(token)
             }
         case .found(let candidates):
-            remember(candidates, destination)
-            end(search, destination, .found(candidates))
+            let plan = ConnectionPlan(destination.relay, candidates)
+            remember(plan, destination)
+            end(search, destination, .found(plan))
         case .ended(let report): end(search, destination, .ended(report))
         }
     }
@@ -85,10 +86,10 @@ final class HostDirectory {
         for completion in search.waiting { completion(answer) }
     }
 
-    private func remember(_ candidates: Candidates, _ destination: Destination) {
+    private func remember(_ plan: ConnectionPlan, _ destination: Destination) {
         let now = monotonicNanoseconds() / 1_000_000_000
         if known.count >= Self.maxEntries { known = known.filter { now < $0.value.until } }
         if known.count >= Self.maxEntries { known.removeAll() }
-        known[destination] = (candidates, now + Self.freshFor)
+        known[destination] = (plan, now + Self.freshFor)
     }
 }

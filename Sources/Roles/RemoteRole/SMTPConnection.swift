@@ -1,5 +1,8 @@
-internal import Addresses
+private import Bytes
+private import ClientTLS
 internal import NIOCore
+private import Posix
+internal import RemoteDelivery
 private import SMTPClient
 
 /// One connection to a server: carries bytes between the channel and the session machine, and keeps its time.
@@ -14,12 +17,14 @@ final class SMTPConnection: ChannelInboundHandler {
     private static let longestTimer = TimeAmount.seconds(10)
 
     let destination: Destination
+    let attempt: ConnectionPlan.Attempt
     /// Meaningful while the courier keeps it.
     var idleSince = NIODeadline.now()
     private let channel: any NIOCore.Channel
     private let courier: Courier
     private let made = NIODeadline.now()
     private let timeout: TimeAmount
+    private let authorities: TrustedAuthorities
     private var session: ClientSession
     private var current: Outgoing?
     private var wantsContent = false
@@ -29,13 +34,17 @@ final class SMTPConnection: ChannelInboundHandler {
     private var mustEnd = NIODeadline.distantFuture
     private var deadlineIsScheduled = false
     private var isClosed = false
+    private var isNew = true
 
-    init(_ channel: any NIOCore.Channel, to address: IPAddress, _ errand: Errand, _ courier: Courier) {
+    init(_ channel: any NIOCore.Channel, _ attempt: ConnectionPlan.Attempt, _ outgoing: Outgoing, _ courier: Courier) {
+        let errand = outgoing.errand
         self.channel = channel
+        self.attempt = attempt
         self.courier = courier
         destination = errand.destination
         timeout = .seconds(errand.remoteTimeout)
-        session = ClientSession(peer: address.description, heloHost: errand.heloHost)
+        authorities = errand.authorities
+        session = ClientSession(peer: attempt.address.description, heloHost: errand.heloHost, demand: outgoing.demand(attempt))
     }
 
     var age: TimeAmount { .now() - made }
@@ -46,6 +55,8 @@ final class SMTPConnection: ChannelInboundHandler {
         mustEnd = .now() + timeout + Self.longestTransaction + .seconds(Int64(outgoing.errand.content.size / Self.minimumRate))
         scheduleDeadline(in: timeout)
         perform(session.begin(outgoing.transaction))
+        if isNew, attempt.beginsWithTLS { startTLS() }
+        isNew = false
     }
 
     /// Ends a connection that nobody uses.
@@ -73,12 +84,36 @@ final class SMTPConnection: ChannelInboundHandler {
             case .restartDeadline: lastProgress = .now()
             case .readContent: wantsContent = true
             case .finish(let report): if let outgoing = release() { courier.finish(outgoing, report.combined) }
+            case .passOn(let report): if let outgoing = release() { courier.passOn(outgoing, attempt, report.combined) }
+            case .startTLS: startTLS()
             case .giveBack: if let outgoing = release() { courier.retry(outgoing) }
             case .idle: courier.park(self)
             case .close: close()
             }
         }
         sendContent()
+    }
+
+    // MARK: TLS
+
+    /// At once: what comes next must find TLS in its way.
+    private func startTLS() {
+        let peer = ClientTLS.Peer(name: attempt.certificateName?.text, address: "\(attempt.address)", mustBeVerified: attempt.security == .verify)
+        do {
+            try courier.tls.begin(on: channel, with: peer, trusting: authorities) { self.tlsEnded($0) }
+        } catch {
+            perform(session.tlsFailed("it cannot be begun with \(attempt.certificateName?.text ?? "this address")"))
+        }
+    }
+
+    private func tlsEnded(_ outcome: ClientTLS.Outcome) {
+        switch outcome {
+        case .failed(let reason): perform(session.tlsFailed(reason))
+        case .established(let details):
+            let host = attempt.host.isEmpty ? "" : " (\(logsafe(attempt.host)))"
+            log("remote: TLS with \(attempt.address)\(host): \(details.version) \(details.cipher), certificate \(details.certificate.text)")
+            perform(session.tlsStarted())
+        }
     }
 
     private func release() -> Outgoing? {
@@ -130,5 +165,14 @@ final class SMTPConnection: ChannelInboundHandler {
         guard !isClosed, !session.isIdle else { return }
         let left = min(lastProgress + timeout, mustEnd) - .now()
         if left > .nanoseconds(0) { scheduleDeadline(in: left) } else { perform(session.deadlinePassed()) }
+    }
+}
+
+extension CertificateVerdict {
+    fileprivate var text: String {
+        switch self {
+        case .verified: "verified"
+        case .unverified(let problem): "not verified: it \(problem)"
+        }
     }
 }

@@ -6,8 +6,8 @@ private import Posix
 private import Reception
 package import RoleContext
 
-/// Receives mail by SMTP (spec-qmail §13) and hands it to the queue. It knows no queue file, no home and no key; its only connections are to
-/// clients, `run/inject` and `run/route`.
+/// Receives mail by SMTP (spec-qmail §13), LMTP, QMTP and QMQP and hands it to the queue. It knows no queue file, no home and no key; its only
+/// connections are to clients, `run/inject`, `run/route`, `run/auth` and `run/keys`.
 package enum SMTPDRole {
     /// Runs until SIGTERM.
     /// - Returns: the exit code: 0 after an orderly stop, 1 when it cannot start.
@@ -42,7 +42,7 @@ package enum SMTPDRole {
             try loop.flatSubmit {
                 let server = Server(on: loop, configuration.value, workers: workers)
                 running.value = server
-                return .andAllSucceed(doors.map { server.listen($0.descriptor) }, on: loop)
+                return .andAllSucceed(doors.map { server.listen($0.door, $0.descriptor) }, on: loop)
             }.wait()
         } catch {
             log("smtpd: fatal: cannot listen: \(error)")

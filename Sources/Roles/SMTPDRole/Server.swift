@@ -1,31 +1,44 @@
-private import Addresses
+internal import Addresses
 private import Bytes
+private import ClientConnections
 private import ConnectionRules
 internal import ControlFiles
 private import Glibc
+internal import Logins
 internal import NIOCore
 private import NIOPosix
 private import Posix
+private import ProxyProtocol
 private import Reception
+internal import RoleContext
 internal import SMTPServer
+internal import ServerTLS
 
-/// All sessions of one worker: it accepts, counts, watches the time and shuts down. Lives on its loop.
+/// All connections of one worker: it accepts, counts, watches the time and shuts down. Lives on its loop.
 final class Server {
     private let loop: any NIOCore.EventLoop
     private let configuration: Watched<Configuration>
     private let workers: Int
-    private let queue: QueueClient
-    private let route: RouteClient
+    let queue: QueueClient
+    let route: RouteClient
+    let auth: AuthClient
+    let tls: ServerTLS
+    let lists: ListClient
+    let checks: RecipientChecks
+    /// Connections that began here, for names that no other has.
+    private(set) var accepted: UInt64 = 0
     private let descriptors: Int
     private var listeners: [any NIOCore.Channel] = []
     private var gates: [AcceptGate] = []
-    private var sessions: [ObjectIdentifier: SessionHandler] = [:]
+    private var connections: [ObjectIdentifier: any Connection] = [:]
     private var perNetwork: [IPAddress: Int] = [:]
     /// Connections that are being refused.
     private var refusals = 0
+    /// Connections of proxies that have not said yet whose they are.
+    private var unnamed = 0
     private var stopped: EventLoopPromise<Void>?
 
-    /// Descriptors kept for everything that is no session: logs, boundaries, control files, and what is accepted in one round.
+    /// Descriptors kept for everything that is no connection of a client: logs, boundaries, control files, and what is accepted in one round.
     private static let reservedDescriptors = 100
     private static let checkEvery = TimeAmount.seconds(1)
     /// How long transactions may go on after SIGTERM.
@@ -40,19 +53,23 @@ final class Server {
         self.workers = max(1, workers)
         queue = QueueClient(on: loop)
         route = RouteClient(on: loop)
+        auth = AuthClient(on: loop)
+        tls = ServerTLS(on: loop, role: "smtpd")
+        lists = ListClient(on: loop)
+        checks = RecipientChecks(on: loop)
         descriptors = descriptorLimit()
         queue.onWritable = { [unowned self] in
-            for session in sessions.values { session.resumeReading() }
+            for connection in connections.values { connection.resumeReading() }
         }
         loop.every(Self.checkEvery) { [weak self] in
             guard let self else { return false }
-            for session in Array(sessions.values) { session.checkDeadline() }
+            for connection in Array(connections.values) { connection.checkDeadline() }
             return true
         }
     }
 
     /// Accepts from a socket that is bound already, and may be shared with other workers.
-    func listen(_ descriptor: Int32) -> EventLoopFuture<Void> {
+    func listen(_ door: Door, _ descriptor: Int32) -> EventLoopFuture<Void> {
         let this = NIOLoopBound(self, eventLoop: loop)
         return ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: Self.backlog)
@@ -67,7 +84,7 @@ final class Server {
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.recvAllocator, value: Self.readSizes)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try this.value.accept(channel) }
+                channel.eventLoop.makeCompletedFuture { try this.value.accept(channel, door) }
             }
             .withBoundSocket(descriptor)
             .assumeIsolated()
@@ -76,41 +93,63 @@ final class Server {
     }
 
     /// Whether there is a descriptor for one more connection.
-    fileprivate var hasRoom: Bool { sessions.count + refusals + Self.reservedDescriptors < descriptors }
+    fileprivate var hasRoom: Bool { connections.count + refusals + unnamed + Self.reservedDescriptors < descriptors }
 
     // MARK: Connections
 
-    private func accept(_ channel: any NIOCore.Channel) throws {
+    private func accept(_ channel: any NIOCore.Channel, _ door: Door) throws {
         let configuration = self.configuration.refreshed()
-        let address = IPAddress(channel.remoteAddress)
-        guard case .allow(let assignments) = configuration.rules.decision(for: ConnectionOrigin(address: address)) else {
-            return try refuse(channel, .notPermitted)
+        let peer = IPAddress(channel.remoteAddress)
+        guard configuration.proxyClients.contains(peer) else { return try admit(channel, door, peer, nil, configuration) }
+        unnamed += 1
+        let name = ConnectionOrigin(address: peer).addressText.text
+        let events = ProxyHeaderHandler.Events { [unowned self] channel, header in
+            guard case .proxied(let client, let server) = header else { return try admit(channel, door, peer, nil, configuration) }
+            try admit(channel, door, client, server, configuration)
+        } failed: { failure in
+            if failure != .closed { log("smtpd: proxy \(name) sent no PROXY header\(failure == .timeout ? " in time" : ""): connection closed") }
+        } ended: { [unowned self] in
+            unnamed -= 1
+            roomChanged()
+        }
+        try channel.pipeline.syncOperations.addHandler(ProxyHeaderHandler(events))
+    }
+
+    /// - Parameter server: the address that the client connected to, when it is not this connection's own.
+    private func admit(
+        _ channel: any NIOCore.Channel, _ door: Door, _ address: IPAddress?, _ server: IPAddress?, _ configuration: Configuration
+    ) throws {
+        guard stopped == nil, case .allow(let assignments) = configuration.decision(for: address, door) else {
+            return try refuse(channel, door, stopped == nil ? .notPermitted : .shuttingDown)
         }
         let limit = max(1, (configuration.concurrency + workers - 1) / workers)
         let isCrowded = address.map { perNetwork[$0.network, default: 0] >= configuration.concurrencyPerAddress } ?? false
-        guard sessions.count < limit, !isCrowded else { return try refuse(channel, .tooManyConnections) }
-        let localHost = configuration.me ?? IPAddress(channel.localAddress).map { Array($0.description.utf8) } ?? Array("unknown".utf8)
-        let session = Session(.modern, configuration.limits, configuration.policy, Client(address, assignments, localHost: localHost))
-        let handler = SessionHandler(session, configuration.deadlines, queue, route) { [unowned self] handler in ended(handler, address) }
-        sessions[ObjectIdentifier(handler)] = handler
+        guard connections.count < limit, !isCrowded else { return try refuse(channel, door, .tooManyConnections) }
+        let localHost = configuration.me ?? (server ?? IPAddress(channel.localAddress)).map { Array($0.description.utf8) } ?? Array("unknown".utf8)
+        accepted &+= 1
+        let connection = connection(at: door, Client(address, assignments, localHost: localHost), address, configuration) {
+            [unowned self] connection in
+            ended(connection, address)
+        }
+        connections[ObjectIdentifier(connection)] = connection
         if let address { perNetwork[address.network, default: 0] += 1 }
-        try channel.pipeline.syncOperations.addHandler(handler)
+        try channel.pipeline.syncOperations.addHandler(connection)
     }
 
-    private func refuse(_ channel: any NIOCore.Channel, _ reply: Reply) throws {
+    private func refuse(_ channel: any NIOCore.Channel, _ door: Door, _ reply: Reply) throws {
         refusals += 1
         try channel.pipeline.syncOperations.addHandler(
-            RefusalHandler(reply) { [unowned self] in
+            RefusalHandler(door.speaksInClear ? reply : nil) { [unowned self] in
                 refusals -= 1
                 roomChanged()
             })
     }
 
-    private func ended(_ handler: SessionHandler, _ address: IPAddress?) {
-        sessions[ObjectIdentifier(handler)] = nil
+    private func ended(_ connection: any Connection, _ address: IPAddress?) {
+        connections[ObjectIdentifier(connection)] = nil
         if let network = address?.network, let count = perNetwork[network] { perNetwork[network] = count > 1 ? count - 1 : nil }
         roomChanged()
-        if sessions.isEmpty { stopped?.succeed() }
+        if connections.isEmpty { stopped?.succeed() }
     }
 
     private func roomChanged() {
@@ -120,21 +159,24 @@ final class Server {
 
     // MARK: The end
 
-    /// Stops accepting, lets transactions finish for a while, and ends when the last session has.
+    /// Stops accepting, lets transactions finish for a while, and ends when the last connection has.
     func stop() -> EventLoopFuture<Void> {
         let promise = loop.makePromise(of: Void.self)
         stopped = promise
         for listener in listeners { listener.close(promise: nil) }
-        for session in Array(sessions.values) { session.beginShutdown() }
-        if sessions.isEmpty { promise.succeed() }
+        for connection in Array(connections.values) { connection.beginShutdown() }
+        if connections.isEmpty { promise.succeed() }
         loop.assumeIsolated().scheduleTask(in: Self.shutdownTime) { [self] in
-            for session in Array(sessions.values) { session.endShutdown() }
+            for connection in Array(connections.values) { connection.endShutdown() }
             promise.succeed()
         }
         let this = NIOLoopBound(self, eventLoop: loop)
         return promise.futureResult.map {
             this.value.queue.stop()
             this.value.route.stop()
+            this.value.auth.stop()
+            this.value.tls.stop()
+            this.value.lists.stop()
         }
     }
 }
@@ -163,21 +205,21 @@ private final class AcceptGate: ChannelOutboundHandler {
     }
 }
 
-/// Says one reply and closes.
+/// Says one reply, or nothing where the client waits for TLS or could not read it, and closes.
 private final class RefusalHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
-    private let reply: Reply
+    private let reply: Reply?
     private let onEnd: () -> Void
 
-    init(_ reply: Reply, onEnd: @escaping () -> Void) {
+    init(_ reply: Reply?, onEnd: @escaping () -> Void) {
         self.reply = reply
         self.onEnd = onEnd
     }
 
     func channelActive(context: ChannelHandlerContext) {
         var bytes: [UInt8] = []
-        reply.encode(into: &bytes, for: .modern)
+        reply?.encode(into: &bytes, for: .modern)
         let channel = context.channel
         channel.writeAndFlush(ByteBuffer(bytes: bytes)).whenComplete { _ in channel.close(promise: nil) }
     }

@@ -2,9 +2,19 @@ private import Addresses
 internal import NIOCore
 private import Posix
 internal import SMTPServer
+internal import ServerTLS
+
+/// What TLS a connection may have.
+struct Encryption {
+    let tls: ServerTLS
+    /// Whose context and tickets it uses.
+    let service: String
+    /// It comes before anything else.
+    let isFirst: Bool
+}
 
 /// Between one client's channel and its session: bytes in, actions carried out.
-final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
+final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHandler, Connection, QueueClient.Submitter {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -12,17 +22,22 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     /// A message on its way to the queue. What is small stays here until its end, so that it travels whole.
     private struct Submission {
         let stream: QueueClient.Stream
-        let envelope: Envelope
         var content: [UInt8] = []
         var isBegun = false
         var isCommitted = false
     }
 
-    private var session: Session
+    private var session: Machine
     private var deadlines: Deadlines
     private let queue: QueueClient
     private let route: RouteClient
-    private let onEnd: (SessionHandler) -> Void
+    /// Nil where there is no TLS.
+    private let encryption: Encryption?
+    /// Nil where nobody logs in.
+    private let login: ClientLogin?
+    /// Nil where no program is asked about recipients.
+    private let checks: RecipientChecks?
+    private let onEnd: (any Connection) -> Void
     private var context: ChannelHandlerContext?
     private var submission: Submission?
     private var readIsHeld = false
@@ -32,30 +47,35 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private var hasEnded = false
 
     /// Content of one message that may gather here.
-    private static let contentKept = 16 << 10
+    private static var contentKept: Int { 16 << 10 }
     /// Seconds that a client has for taking the last replies.
-    private static let closeTime = 10.0
+    private static var closeTime: Double { 10 }
 
     init(
-        _ session: consuming Session, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient,
-        onEnd: @escaping (SessionHandler) -> Void
+        _ session: consuming Machine, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, _ encryption: Encryption? = nil,
+        _ login: ClientLogin? = nil, _ checks: RecipientChecks? = nil, onEnd: @escaping (any Connection) -> Void
     ) {
         self.session = session
         deadlines = Deadlines(limits, now: Self.now)
         self.queue = queue
         self.route = route
+        self.encryption = encryption
+        self.login = login
+        self.checks = checks
         self.onEnd = onEnd
     }
 
     private static var now: Double { Double(monotonicNanoseconds()) / 1e9 }
 
-    private var moment: Session.Moment { .init(time: unixTime(), queueIsReachable: queue.isReachable) }
+    private var moment: Session.Moment {
+        .init(time: unixTime(), queueIsReachable: queue.isReachable, tlsIsReady: encryption?.tls.isAvailable() ?? false)
+    }
 
     // MARK: The channel
 
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
-        finish(session.opened())
+        finish(encryption?.isFirst ?? false ? session.openedForTLS() : session.opened())
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -70,7 +90,9 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     }
 
     private var mayRead: Bool {
-        closeDue == nil && session.wantsInput && context?.channel.isWritable ?? true && (submission == nil || queue.isWritable || !queue.isReachable)
+        // At the end of an encrypted connection the client's close_notify is still to come.
+        (closeDue == nil || session.isEncrypted) && session.wantsInput && context?.channel.isWritable ?? true
+            && (submission == nil || queue.isWritable || !queue.isReachable)
     }
 
     func resumeReading() {
@@ -109,6 +131,8 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
 
     // MARK: Other events
 
+    func listsAnswered(_ text: [UInt8]?) { finish(session.listsAnswered(text, moment)) }
+
     func queueAnswered(_ answer: Session.QueueAnswer) {
         submission = nil
         finish(session.queueAnswered(answer, moment))
@@ -137,7 +161,7 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
     private func finish(_ actions: [Session.Action], received: Int = 0) {
         var actions = actions
         while let verdict = perform(actions) { actions = session.routeAnswered(verdict, moment) }
-        deadlines.update(session, received: received, now: Self.now)
+        deadlines.update(session.progress, received: received, now: Self.now)
         closeIfInputEnded()
         resumeReading()
     }
@@ -153,15 +177,42 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
                     guard let self else { return }
                     finish(session.routeAnswered(verdict, moment))
                 }
+            case .checkRecipient(let sender, let recipient, let helo):
+                checks?.run(session.client, sender: sender, recipient: recipient, helo: helo) { [weak self] outcome in
+                    guard let self else { return }
+                    finish(session.checkAnswered(outcome, moment))
+                }
             // A reply in front of it may have found the client gone.
-            case .begin(let envelope): if !hasEnded { submission = Submission(stream: queue.begin(for: self), envelope: envelope) }
+            case .begin: if !hasEnded { submission = Submission(stream: queue.begin(for: self)) }
             case .content(let bytes): append(bytes)
-            case .commit: commit()
+            case .commit(let envelope): commit(envelope)
             case .abort: abort()
+            case .startTLS: startTLS()
+            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .noteSent, .noteLimit: perform(login: action)
             case .close: close()
             }
         }
         return verdict
+    }
+
+    private func perform(login action: Session.Action) {
+        switch action {
+        case .beginLogin(let mechanism, let initial):
+            login?.begin(mechanism, initial, isEncrypted: session.isEncrypted) { [weak self] answer in
+                guard let self else { return }
+                finish(session.loginAnswered(answer, moment))
+            }
+        case .askPermission(let sender):
+            login?.askPermission(sender) { [weak self] permission in
+                guard let self else { return }
+                finish(session.permissionAnswered(permission, moment))
+            }
+        case .continueLogin(let response): login?.respond(response)
+        case .cancelLogin: login?.cancel()
+        case .noteSent(let recipients, let qp): login?.noteSent(recipients: recipients, qp: qp)
+        case .noteLimit: login?.noteLimit()
+        default: break
+        }
     }
 
     private func append(_ bytes: [UInt8]) {
@@ -171,16 +222,16 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
 
     private func sendContent() {
         guard let submission else { return }
-        if !submission.isBegun { queue.send(recipients: submission.envelope.recipients, submission.stream) }
         queue.send(content: submission.content, submission.stream)
         self.submission?.isBegun = true
         self.submission?.content = []
     }
 
-    private func commit() {
+    private func commit(_ envelope: Envelope) {
         sendContent()
         guard let submission else { return }
-        queue.commit(submission.stream, sender: submission.envelope.sender)
+        queue.send(recipients: envelope.recipients, submission.stream)
+        queue.commit(submission.stream, sender: envelope.sender)
         self.submission?.isCommitted = true
     }
 
@@ -190,9 +241,21 @@ final class SessionHandler: ChannelDuplexHandler, QueueClient.Submitter {
         self.submission = nil
     }
 
+    private func startTLS() {
+        guard let context, let encryption else { return }
+        do {
+            try encryption.tls.begin(on: context.channel, for: encryption.service) { [weak self] outcome in
+                guard let self, case .established(let details) = outcome else { return }
+                finish(session.tlsBegan(details))
+            }
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
     /// A client may close its side once it has said all, QUIT included, and still wait for replies.
     private func closeIfInputEnded() {
-        guard inputEnded, session.phase != .waiting else { return }
+        guard inputEnded, session.progress.phase != .waiting else { return }
         close()
     }
 

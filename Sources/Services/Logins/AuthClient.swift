@@ -126,7 +126,9 @@ package final class AuthClient {
             exchanges[token]?.step(.challenge(Array(bytes)))
         case .success(let token, let account, let ticket, let final):
             exchanges.removeValue(forKey: token)?.step(.success(Success(account: Array(account), ticket: Array(ticket), final: Array(final))))
-        case .failure(let token, let refusal): exchanges.removeValue(forKey: token)?.step(.failure(refusal))
+        case .failure(let token, let refusal):
+            exchanges.removeValue(forKey: token)?.step(.failure(refusal))
+            questions.removeValue(forKey: token)?.answer(nil)
         case .permission(let token, let verdict, let recipients):
             questions.removeValue(forKey: token)?.answer(Permission(verdict: verdict, recipients: recipients))
         }

@@ -39,9 +39,13 @@ package final class MaildirContents {
     package func entries(before time: Int) throws(SystemError) -> [Entry] {
         var found: [Entry] = []
         for folder in Folder.allCases {
-            for name in try names(in: folder) {
-                guard let info = status(folder, name), info.st_mode & S_IFMT == S_IFREG, info.st_mtim.tv_sec < time else { continue }
-                found.append(Entry(folder: folder, name: name, bytes: UInt64(max(0, info.st_size)), time: info.st_mtim.tv_sec))
+            let directory = directory(folder)
+            try forEachName(in: folder) { path, name in
+                var info = stat()
+                guard fstatat(directory, path, &info, AT_SYMLINK_NOFOLLOW) == 0, info.st_mode & S_IFMT == S_IFREG, info.st_mtim.tv_sec < time else {
+                    return
+                }
+                found.append(Entry(folder: folder, name: Array(name), bytes: UInt64(max(0, info.st_size)), time: info.st_mtim.tv_sec))
             }
         }
         return found.sorted { $0.time != $1.time ? $0.time < $1.time : $0.name.lexicographicallyPrecedes($1.name) }
@@ -106,14 +110,8 @@ package final class MaildirContents {
 
     private func directory(_ folder: Folder) -> Int32 { folder == .new ? new.raw : cur.raw }
 
-    private func status(_ folder: Folder, _ name: [UInt8]) -> stat? {
-        var info = stat()
-        let directory = directory(folder)
-        let result = try? withPath(name) { fstatat(directory, $0, &info, AT_SYMLINK_NOFOLLOW) }
-        return result == 0 ? info : nil
-    }
-
-    private func names(in folder: Folder) throws(SystemError) -> [[UInt8]] {
+    /// Gives `body` each name that does not begin with a dot, as a path and as its bytes; there may be very many.
+    private func forEachName(in folder: Folder, _ body: (UnsafePointer<CChar>, UnsafeRawBufferPointer) -> Void) throws(SystemError) {
         let parent = directory(folder)
         let raw = try check("open", folder.rawValue) { openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard let directory = fdopendir(raw) else {
@@ -121,14 +119,15 @@ package final class MaildirContents {
             throw SystemError(call: "read", subject: folder.rawValue, errno: ENOMEM)
         }
         defer { closedir(directory) }
-        var names: [[UInt8]] = []
-        errno = 0
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != ASCII.nul }) }
-            if name.first != ASCII.dot { names.append(name) }
+        while true {
+            errno = 0
+            guard let entry = readdir(directory) else { break }
+            withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                guard let start = bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.first != ASCII.dot else { return }
+                body(start, UnsafeRawBufferPointer(start: start, count: strlen(start)))
+            }
         }
         guard errno == 0 else { throw SystemError(call: "read", subject: folder.rawValue, errno: errno) }
-        return names
     }
 
     // MARK: - Messages that have moved
@@ -144,7 +143,9 @@ package final class MaildirContents {
         if let places, state == placesState { return places }
         var found: [[UInt8]: Place] = [:]
         for folder in Folder.allCases {
-            for name in try names(in: folder) { found[Array(name.prefix { $0 != ASCII.colon })] = Place(folder: folder, name: name) }
+            try forEachName(in: folder) { _, name in
+                found[Array(name.prefix { $0 != ASCII.colon })] = Place(folder: folder, name: Array(name))
+            }
         }
         places = found
         placesState = state

@@ -5,9 +5,12 @@ package struct Candidates: Equatable, Sendable {
     package struct Candidate: Hashable, Sendable {
         package var preference: UInt16
         package var address: IPAddress
-        package init(preference: UInt16, address: IPAddress) {
+        /// The exchanger's name as DNS or the route gives it; empty where that is an address.
+        package var exchanger: [UInt8]
+        package init(preference: UInt16, address: IPAddress, exchanger: [UInt8] = []) {
             self.preference = preference
             self.address = address
+            self.exchanger = exchanger
         }
     }
 
@@ -17,13 +20,5 @@ package struct Candidates: Equatable, Sendable {
     package init(_ all: [Candidate], port: UInt16) {
         self.all = all
         self.port = port
-    }
-
-    /// The order of attempts: by preference; among equals in a random order that spreads the load (RFC 5321 §5.1), IPv4 before IPv6, since a mail
-    /// host's good name is mostly that of its IPv4 address.
-    package func ordered(using random: inout some RandomNumberGenerator) -> [IPAddress] {
-        all.shuffled(using: &random)
-            .sorted { ($0.preference, $0.address.isV6 ? 1 : 0) < ($1.preference, $1.address.isV6 ? 1 : 0) }
-            .map(\.address)
     }
 }

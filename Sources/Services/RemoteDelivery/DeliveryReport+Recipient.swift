@@ -1,4 +1,5 @@
 package import Frames
+package import Posix
 package import SMTPClient
 
 extension DeliveryReport {
@@ -12,5 +13,16 @@ extension DeliveryReport {
             }
         let fixedBytes = 8
         self.init(outcome, report.text.prefix(max(0, (Delivery.maxPacketBytes - fixedBytes) / max(count, 1) - fixedBytes)))
+    }
+
+    /// What qmail-rspawn makes of how a program in qmail-remote's place ended (spec-qmail §14.1).
+    package init(_ end: ChildEnd, _ output: ProgramOutput, ofRecipients count: Int) {
+        switch end {
+        case .killed: self = DeliveryTexts.programCrashed
+        case .exited(0) where output.isEmpty: self = DeliveryTexts.programSaidNothing
+        case .exited(0): self.init(output.report, ofRecipients: count)
+        case .exited(111): self = DeliveryTexts.programNotRunNow
+        case .exited: self = DeliveryTexts.programNotRun
+        }
     }
 }

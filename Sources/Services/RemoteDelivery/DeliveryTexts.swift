@@ -17,6 +17,16 @@ package enum DeliveryTexts {
     /// RFC 7505 §4.1.
     package static let nullExchanger = DeliveryReport(.failed, "Sorry, that host says that it takes no mail. (#5.1.10)\n")
 
+    // Of a program in qmail-remote's place (spec-qmail §14.1).
+    static let programCrashed = DeliveryReport(.deferred, "qmail-remote crashed.\n")
+    static let programSaidNothing = DeliveryReport(.deferred, "qmail-remote produced no output.\n")
+    static let programNotRun = DeliveryReport(.failed, "Unable to run qmail-remote.\n")
+    package static let programNotRunNow = DeliveryReport(.deferred, "Unable to run qmail-remote.\n")
+
+    package static func programTooSlow(seconds: UInt64) -> DeliveryReport {
+        DeliveryReport(.deferred, "Program did not end within \(seconds) seconds and was ended. (#4.3.0)\n")
+    }
+
     package static func noHost(named host: ArraySlice<UInt8>) -> DeliveryReport {
         let shown = host.map { $0.isGraphic ? $0 : ASCII.question }
         return DeliveryReport(.failed, Array("Sorry, I couldn't find any host named ".utf8) + shown + Array(". (#5.1.2)\n".utf8))

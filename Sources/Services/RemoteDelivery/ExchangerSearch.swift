@@ -35,7 +35,7 @@ package struct ExchangerSearch {
         /// The question with this id is for the host's MX.
         case exchangers
         /// For the addresses of one exchanger, or of the host itself.
-        case addresses(preference: UInt16)
+        case addresses(preference: UInt16, exchanger: [UInt8])
     }
 
     private let host: [UInt8]
@@ -64,7 +64,7 @@ package struct ExchangerSearch {
     package mutating func start() -> Step {
         guard !name.isEmpty else { return .ended(DeliveryTexts.noHost(named: [])) }
         if let address = IPLiteral.parse(name[...]) {
-            add([address], preference: 0)
+            add([address], preference: 0, exchanger: [])
             return conclude()
         }
         if case .relay = route { return askHostItself() }
@@ -75,7 +75,7 @@ package struct ExchangerSearch {
         switch waiting.removeValue(forKey: id) {
         case nil: return .ask([])
         case .exchangers: return answeredExchangers(result)
-        case .addresses(let preference): return answeredAddresses(result, preference)
+        case .addresses(let preference, let exchanger): return answeredAddresses(result, preference, exchanger)
         }
     }
 
@@ -97,13 +97,13 @@ package struct ExchangerSearch {
 
     private mutating func askHostItself() -> Step {
         asksHostItself = true
-        return .ask([question(.addresses, name, .addresses(preference: 0))])
+        return .ask([question(.addresses, name, .addresses(preference: 0, exchanger: name))])
     }
 
     private mutating func answeredExchangers(_ result: NameLookup.Result) -> Step {
         switch result {
         case .temporaryFailure: return .ended(DeliveryTexts.noHostFoundNow)
-        case .noSuchName, .noData, .addresses: return askHostItself()
+        case .noSuchName, .noData, .addresses, .texts: return askHostItself()
         case .exchangers(let exchangers): return askForAddresses(of: exchangers)
         }
     }
@@ -115,29 +115,32 @@ package struct ExchangerSearch {
         var questions: [Question] = []
         for exchanger in named.sorted(by: { $0.preference < $1.preference }).prefix(limits.exchangers) {
             if let address = IPLiteral.parse(exchanger.name) {
-                add([address], preference: exchanger.preference)
+                add([address], preference: exchanger.preference, exchanger: [])
             } else {
-                questions.append(question(.addresses, Array(exchanger.name), .addresses(preference: exchanger.preference)))
+                let name = Array(exchanger.name)
+                questions.append(question(.addresses, name, .addresses(preference: exchanger.preference, exchanger: name)))
             }
         }
         return waiting.isEmpty ? conclude() : .ask(questions)
     }
 
-    private mutating func answeredAddresses(_ result: NameLookup.Result, _ preference: UInt16) -> Step {
+    private mutating func answeredAddresses(_ result: NameLookup.Result, _ preference: UInt16, _ exchanger: [UInt8]) -> Step {
         switch result {
-        case .addresses(let addresses): add(addresses, preference: preference)
+        case .addresses(let addresses): add(addresses, preference: preference, exchanger: exchanger)
         case .temporaryFailure: sawTemporaryFailure = true
-        case .noSuchName, .noData, .exchangers:
+        case .noSuchName, .noData, .exchangers, .texts:
             if asksHostItself { return .ended(DeliveryTexts.noHost(named: name[...])) }
         }
         return waiting.isEmpty ? conclude() : .ask([])
     }
 
-    private mutating func add(_ addresses: [IPAddress], preference: UInt16) {
+    private mutating func add(_ addresses: [IPAddress], preference: UInt16, exchanger: [UInt8]) {
         // Our own address among many must be seen, whatever the order of the answer.
         let ours = addresses.filter { policy.judge($0) == .ourselves }
         let others = addresses.filter { policy.judge($0) != .ourselves }
-        candidates += (ours + others).prefix(limits.addressesPerExchanger).map { Candidates.Candidate(preference: preference, address: $0) }
+        candidates += (ours + others).prefix(limits.addressesPerExchanger).map {
+            Candidates.Candidate(preference: preference, address: $0, exchanger: exchanger)
+        }
     }
 
     private func conclude() -> Step {

@@ -36,6 +36,13 @@ package final class MessageContent: Sendable {
         return bytes.count == wanted ? bytes : nil
     }
 
+    /// Its descriptor, which stays this value's, at the beginning of the message: for a program that reads it.
+    package func rewound() throws(SystemError) -> Int32 {
+        let (raw, start) = (descriptor.raw, off_t(start))
+        try check("seek") { lseek(raw, start, SEEK_SET) }
+        return raw
+    }
+
     /// What must be known of it before MAIL; nil when it cannot be read whole.
     package func summary() -> ContentSummary? {
         var summary = ContentSummary()

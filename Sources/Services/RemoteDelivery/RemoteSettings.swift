@@ -15,7 +15,18 @@ package struct RemoteSettings: Sendable {
     /// Addresses at which others may reach this machine, beside those of its interfaces.
     package var moreOwnAddresses: [IPAddress]
 
-    package static let files = ["helohost", "me", "smtproutes", "timeoutconnect", "timeoutremote", "moreipme"]
+    /// What delivers in our place: a path, absolute or from the qmail home.
+    package var program: [UInt8]?
+    /// Seconds that it may run for one recipient.
+    package var programTimeout: UInt64
+
+    /// Certificates of authorities that others' are trusted by; nil: the system's.
+    package var authoritiesFile: [UInt8]?
+
+    package static let files = [
+        "helohost", "me", "smtproutes", "timeoutconnect", "timeoutremote", "moreipme", "remoteprogram", "timeoutremoteprogram",
+        "cafile",
+    ]
     private static let maxTimeout: UInt64 = 86_400
 
     package init(_ control: ControlDirectory) throws {
@@ -26,15 +37,18 @@ package struct RemoteSettings: Sendable {
         connectTimeout = try Self.seconds(control, "timeoutconnect", default: 60)
         remoteTimeout = try Self.seconds(control, "timeoutremote", default: 1200)
         moreOwnAddresses = try Self.addresses(control, "moreipme")
+        authoritiesFile = try control.line("cafile").flatMap { $0.isEmpty ? nil : $0 }
+        program = try control.line("remoteprogram").flatMap { $0.isEmpty ? nil : $0 }
+        programTimeout = try Self.seconds(control, "timeoutremoteprogram", default: 7200)
     }
 
     private static func routes(_ control: ControlDirectory) throws -> SMTPRoutes {
         let routes = try SMTPRoutes(control.map("smtproutes") ?? [:])
-        guard let key = routes.invalidKey else { return routes }
+        guard let (key, problem) = routes.fault else { return routes }
         // Of equal keys the last counts.
         let line = try entries(control, "smtproutes").last { $0.text.prefix { $0 != ASCII.colon }.lowercasedASCII() == key }
         throw ControlFileError(
-            file: control.file("smtproutes"), line: line?.number ?? 0, problem: "the route of \"\(key.text)\" is not RELAY or RELAY:PORT")
+            file: control.file("smtproutes"), line: line?.number ?? 0, problem: "the route of \"\(key.text)\" \(problem)")
     }
 
     private static func addresses(_ control: ControlDirectory, _ name: String) throws -> [IPAddress] {

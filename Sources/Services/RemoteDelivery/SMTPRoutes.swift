@@ -8,15 +8,8 @@ package struct SMTPRoutes: Sendable {
         case exchangers
         /// This host, by its addresses; nobody asks whether it is ourselves.
         case relay(Relay)
-    }
 
-    package struct Relay: Hashable, Sendable {
-        package var host: [UInt8]
-        package var port: UInt16
-        package init(host: [UInt8], port: UInt16) {
-            self.host = host
-            self.port = port
-        }
+        package var relay: Relay? { if case .relay(let relay) = self { relay } else { nil } }
     }
 
     package static let smtpPort: UInt16 = 25
@@ -26,26 +19,35 @@ package struct SMTPRoutes: Sendable {
     /// - Parameter map: keys in lower case, values as in the file.
     package init(_ map: [[UInt8]: [UInt8]]) { relays = map }
 
-    /// The first line whose value names no relay, for the log; nil when all do.
-    package var invalidKey: [UInt8]? { relays.first { Self.route($0.value) == nil }?.key }
-
-    /// The host itself, its suffixes from the longest, then the empty key: the first that is there decides.
-    package func route(for host: ArraySlice<UInt8>) -> Route {
-        guard !relays.isEmpty else { return .exchangers }
-        let name = host.lowercasedASCII()
-        if let value = relays[name] { return Self.route(value) ?? .exchangers }
-        for index in name.indices where name[index] == ASCII.dot {
-            if let value = relays[Array(name[index...])] { return Self.route(value) ?? .exchangers }
+    /// The first line whose value names no relay, and what is wrong with it, for the log; nil when all do.
+    package var fault: (key: [UInt8], problem: String)? {
+        for (key, value) in relays {
+            do throws(Relay.Malformed) { _ = try Self.parse(value) } catch { return (key, error.problem) }
         }
-        return relays[[]].flatMap { Self.route($0) } ?? .exchangers
+        return nil
     }
 
-    /// `relay`, `relay:port`, or nothing for the exchangers. An IPv6 address stands in brackets, which qmail does not know: `[::1]:2526`.
-    package static func route(_ value: [UInt8]) -> Route? {
-        guard !value.isEmpty else { return .exchangers }
-        let bracket = value.first == ASCII.leftBracket ? value.firstIndex(of: ASCII.rightBracket) : nil
-        guard let colon = value[(bracket ?? 0)...].firstIndex(of: ASCII.colon) else { return .relay(Relay(host: value, port: smtpPort)) }
-        guard colon > 0, let port = parseLeadingDecimal(value[(colon + 1)...]).flatMap(UInt16.init(exactly:)), port > 0 else { return nil }
-        return .relay(Relay(host: Array(value[..<colon]), port: port))
+    package func route(for host: ArraySlice<UInt8>) -> Route { entry(for: host)?.route ?? .exchangers }
+
+    /// The line that decides, by its key: the host itself, its suffixes from the longest, then the empty key.
+    package func entry(for host: ArraySlice<UInt8>) -> (key: [UInt8], route: Route)? {
+        guard !relays.isEmpty else { return nil }
+        let name = host.lowercasedASCII()
+        if let found = entry(name) { return found }
+        for index in name.indices where name[index] == ASCII.dot {
+            if let found = entry(Array(name[index...])) { return found }
+        }
+        return entry([])
+    }
+
+    private func entry(_ key: [UInt8]) -> (key: [UInt8], route: Route)? {
+        relays[key].map { (key, (try? Self.parse($0)) ?? .exchangers) }
+    }
+
+    /// A value of the file, or the relay of an administrator; nil when it is none.
+    package static func route(_ value: [UInt8]) -> Route? { try? parse(value) }
+
+    private static func parse(_ value: [UInt8]) throws(Relay.Malformed) -> Route {
+        value.isEmpty ? .exchangers : .relay(try Relay(value))
     }
 }

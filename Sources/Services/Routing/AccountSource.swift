@@ -1,3 +1,5 @@
+private import Glibc
+
 /// An account that may own a mailbox.
 package struct MailAccount: Equatable, Sendable {
     package var name: [UInt8]
@@ -23,4 +25,11 @@ package protocol AccountSource: Sendable {
 
     /// The account that gets what no user controls.
     func alias() throws(LookupTrouble) -> MailAccount
+}
+
+/// The accounts that mail of a qmail home is routed by, for a command: a home of root's is an installation, any other a checkout.
+package func accounts(ofHome home: String) -> any AccountSource {
+    var info = stat()
+    guard stat(home, &info) == 0, info.st_uid != 0 else { return SystemAccounts() }
+    return CheckoutAccounts(qmailHome: Array(home.utf8), uid: info.st_uid, gid: info.st_gid)
 }

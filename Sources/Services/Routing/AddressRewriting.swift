@@ -36,7 +36,7 @@ package struct AddressRewriting: Sendable {
         let (bytes, at) = resolvingPercents(withHost(recipient))
         let folded = bytes.lowercasedASCII()
         if locals.contains(Array(folded[(at + 1)...])) { return (.local, address(bytes[..<at], bytes[(at + 1)...]), 0) }
-        guard let prepend = virtualDomains[folded] ?? prepend(forDomain: folded[(at + 1)...]) else {
+        guard let prepend = virtualDomain(of: folded, at)?.prepend else {
             return (isOfAccounts(folded[(at + 1)...]) ? .local : .remote, address(bytes[..<at], bytes[(at + 1)...]), 0)
         }
         // An empty value is the exception that makes a part of a virtual domain remote.
@@ -44,10 +44,29 @@ package struct AddressRewriting: Sendable {
         return (.local, address(prepend + [ASCII.hyphen] + bytes[..<at], bytes[(at + 1)...]), prepend.count + 1)
     }
 
+    /// The line that decides ``channel(of:)``, for people.
+    package enum Rule: Equatable, Sendable {
+        case locals
+        /// `key` of `virtualdomains`; an empty prepend makes the recipient remote.
+        case virtualDomain(key: [UInt8], prepend: [UInt8])
+        /// The domain has accounts of our own.
+        case accounts
+        /// None does: remote.
+        case none
+    }
+
+    package func rule(for recipient: Address) -> Rule {
+        let (bytes, at) = resolvingPercents(withHost(recipient))
+        let folded = bytes.lowercasedASCII()
+        if locals.contains(Array(folded[(at + 1)...])) { return .locals }
+        if let (key, prepend) = virtualDomain(of: folded, at) { return .virtualDomain(key: key, prepend: prepend) }
+        return isOfAccounts(folded[(at + 1)...]) ? .accounts : .none
+    }
+
     /// A rewritten recipient as people know it, for bounces: without the prepend of its virtual domain (spec-qmail §8.3; `user@domain`
     /// keys are not looked at).
     package func unprepended(_ recipient: Address) -> Address {
-        guard let domain = recipient.domain, let prepend = prepend(forDomain: domain.lowercasedASCII()[...]), !prepend.isEmpty,
+        guard let domain = recipient.domain, let prepend = virtualDomain(domain.lowercasedASCII()[...])?.prepend, !prepend.isEmpty,
             recipient.bytes.starts(with: prepend + [ASCII.hyphen])
         else { return recipient }
         return Address(recipient.bytes.dropFirst(prepend.count + 1)) ?? recipient
@@ -56,7 +75,7 @@ package struct AddressRewriting: Sendable {
     /// Whether neither `locals` nor `virtualdomains` say whose a rewritten recipient is.
     package func leavesToAccounts(_ recipient: Address) -> Bool {
         guard let domain = recipient.domain?.lowercasedASCII() else { return false }
-        return !locals.contains(domain) && prepend(forDomain: domain[...]) == nil && !isPrepended(recipient, domain)
+        return !locals.contains(domain) && virtualDomain(domain[...]) == nil && !isPrepended(recipient, domain)
     }
 
     /// Whether it is what an entry `user@domain:prepend` makes of `user@domain`.
@@ -90,14 +109,18 @@ package struct AddressRewriting: Sendable {
         return (bytes, bytes.lastIndex(of: ASCII.at) ?? at)
     }
 
+    private func virtualDomain(of address: [UInt8], _ at: Int) -> (key: [UInt8], prepend: [UInt8])? {
+        virtualDomains[address].map { (address, $0) } ?? virtualDomain(address[(at + 1)...])
+    }
+
     /// The domain itself, its suffixes that begin with a dot, longest first, then the empty key.
-    private func prepend(forDomain domain: ArraySlice<UInt8>) -> [UInt8]? {
+    private func virtualDomain(_ domain: ArraySlice<UInt8>) -> (key: [UInt8], prepend: [UInt8])? {
         guard !virtualDomains.isEmpty else { return nil }
-        if let found = virtualDomains[Array(domain)] { return found }
+        if let found = virtualDomains[Array(domain)] { return (Array(domain), found) }
         for index in domain.indices where domain[index] == ASCII.dot && index > domain.startIndex {
-            if let found = virtualDomains[Array(domain[index...])] { return found }
+            if let found = virtualDomains[Array(domain[index...])] { return (Array(domain[index...]), found) }
         }
-        return virtualDomains[[]]
+        return virtualDomains[[]].map { ([], $0) }
     }
 
     /// An address has a limit. One that grew beyond it loses the end of its local part: it stays within the same user's or domain's hands.

@@ -4,21 +4,47 @@ internal import Frames
 private import Glibc
 private import Posix
 
-/// Whether one of the `.qmail` files that may answer is there (spec-qmail §7.2, §7.3). Only certainty says nonexistent: what cannot be
-/// looked at is unknown.
-func dotQmailVerdict(home: [UInt8], dash: ArraySlice<UInt8>, ext: ArraySlice<UInt8>) -> Route.Verdict {
-    // Without the home itself, or while mail waits for its mode, absence of its files says nothing.
-    guard answers(home) else { return .unknown }
-    for candidate in DotQmailNames(dash: dash, ext: ext) {
-        var info = stat()
-        do throws(SystemError) {
-            try withPath(home + [ASCII.slash] + candidate.name) { (path) throws(SystemError) in try check("stat") { stat(path, &info) } }
-            if info.st_mode & S_IFMT == S_IFREG { return .exists }
-        } catch {
-            if error.isTemporary || error.errno == EACCES || error.errno == EPERM { return .unknown }
+/// Which of the `.qmail` files that may answer is there (spec-qmail §7.2, §7.3).
+package enum DotQmailSearch: Equatable, Sendable {
+    /// Its path.
+    case file([UInt8])
+    case none
+    /// Something could not be looked at.
+    case unknown
+
+    package init(home: [UInt8], dash: ArraySlice<UInt8>, ext: ArraySlice<UInt8>) {
+        // Without the home itself, or while mail waits for its mode, absence of its files says nothing.
+        guard answers(home) else {
+            self = .unknown
+            return
+        }
+        for candidate in DotQmailNames(dash: dash, ext: ext) {
+            let path = home + [ASCII.slash] + candidate.name
+            var info = stat()
+            do throws(SystemError) {
+                try withPath(path) { (path) throws(SystemError) in try check("stat") { stat(path, &info) } }
+                guard info.st_mode & S_IFMT != S_IFREG else {
+                    self = .file(path)
+                    return
+                }
+            } catch {
+                guard !error.isTemporary, error.errno != EACCES, error.errno != EPERM else {
+                    self = .unknown
+                    return
+                }
+            }
+        }
+        self = .none
+    }
+
+    /// Only certainty says nonexistent.
+    var verdict: Route.Verdict {
+        switch self {
+        case .file: .exists
+        case .none: .nonexistent
+        case .unknown: .unknown
         }
     }
-    return .nonexistent
 }
 
 /// Sticky, because its user is at work on the files, or writable by all (spec-qmail §7.2).

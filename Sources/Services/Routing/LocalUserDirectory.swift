@@ -57,6 +57,6 @@ package final class LocalUserDirectory {
     private func verdict(_ user: LocalUser) -> Route.Verdict {
         if user.dash.isEmpty, user.ext.isEmpty { return .exists }
         guard let alias = try? source.alias(), user.uid == alias.uid, user.home.elementsEqual(alias.home) else { return .unknown }
-        return dotQmailVerdict(home: alias.home, dash: user.dash, ext: user.ext)
+        return DotQmailSearch(home: alias.home, dash: user.dash, ext: user.ext).verdict
     }
 }

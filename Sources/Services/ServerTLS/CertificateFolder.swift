@@ -8,12 +8,7 @@ private import Posix
 /// is not here; without it the folder named as `control/me`, else the first by name.
 ///
 /// A file that became unreadable or wrong leaves the certificate that was there, and is complained about once.
-final class CertificateFolder {
-    struct Entry {
-        let name: String
-        let chain: [NIOSSLCertificateSource]
-    }
-
+final class CertificateFolder: CertificateSource {
     private static let path = "tls"
     private static let maxFileBytes = 1 << 20
     private static let maxNames = 10_000
@@ -22,21 +17,26 @@ final class CertificateFolder {
     private struct Seen {
         let state: FileState
         /// Nil when there never was a usable one.
-        let entry: Entry?
+        let certificate: ServerCertificate?
     }
 
     private let role: String
     private var seen: [String: Seen] = [:]
     private var checked: UInt64?
     /// For clients that name no host.
-    private(set) var standard: Entry?
+    private(set) var standard: ServerCertificate?
+    private let key: (String) -> NIOSSLPrivateKeySource
 
-    init(role: String) { self.role = role }
+    /// - Parameter key: of the folder with that name.
+    init(role: String, key: @escaping (String) -> NIOSSLPrivateKeySource) {
+        self.role = role
+        self.key = key
+    }
 
-    func entry(for serverName: String) -> Entry? {
+    func certificate(for serverName: String) -> ServerCertificate? {
         let name = String(decoding: Array(serverName.utf8).lowercasedASCII(), as: UTF8.self)
         // Folders may be called anything; a host's name is never `default`, and the standard one needs no choice.
-        return name == Self.standardName ? nil : seen[name]?.entry
+        return name == Self.standardName ? nil : seen[name]?.certificate
     }
 
     private static let standardName = "default"
@@ -53,7 +53,7 @@ final class CertificateFolder {
             if let known = seen[name], known.state == state {
                 found[name] = known
             } else {
-                found[name] = Seen(state: state, entry: load(name) ?? seen[name]?.entry)
+                found[name] = Seen(state: state, certificate: load(name) ?? seen[name]?.certificate)
                 isChanged = true
             }
         }
@@ -79,26 +79,23 @@ final class CertificateFolder {
         return names
     }
 
-    private func load(_ name: String) -> Entry? {
+    private func load(_ name: String) -> ServerCertificate? {
         do {
             guard let pem = try readSmallFile(file(name), maxBytes: Self.maxFileBytes) else { return nil }
-            let chain = try NIOSSLCertificate.fromPEMBytes(pem)
-            guard let leaf = chain.first else { throw Empty() }
+            let (leaf, chain) = try ServerCertificate.chain(pem)
             if leaf.notValidAfter < time_t(unixTime()) { log("\(role): warning: \(file(name)) has expired") }
-            return Entry(name: name, chain: chain.map { .certificate($0) })
+            return ServerCertificate(chain: chain, key: key(name))
         } catch {
             let problem = (error as? SystemError)?.reason ?? "is no chain of certificates in PEM"
-            log("\(role): warning: \(file(name)): \(problem); \(seen[name]?.entry == nil ? "it is not used" : "the old one stays")")
+            log("\(role): warning: \(file(name)): \(problem); \(seen[name]?.certificate == nil ? "it is not used" : "the old one stays")")
             return nil
         }
     }
 
-    private struct Empty: Error {}
-
-    private func chooseStandard() -> Entry? {
-        if let own = seen[Self.standardName]?.entry { return own }
+    private func chooseStandard() -> ServerCertificate? {
+        if let own = seen[Self.standardName]?.certificate { return own }
         let me = (try? ControlDirectory().line("me")).flatMap { $0 }.map { String(decoding: $0.lowercasedASCII(), as: UTF8.self) }
-        if let me, let own = seen[me]?.entry { return own }
-        return seen.values.compactMap(\.entry).min { $0.name < $1.name }
+        if let me, let own = seen[me]?.certificate { return own }
+        return seen.sorted { $0.key < $1.key }.lazy.compactMap(\.value.certificate).first
     }
 }

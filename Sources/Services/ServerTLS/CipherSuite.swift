@@ -1,7 +1,7 @@
 internal import NIOSSL
 
 /// The cipher suites of RFC 8446 and, for TLS 1.2, those with forward secrecy and authenticated encryption (RFC 9325 §4.2).
-enum CipherSuite {
+package enum CipherSuite {
     private static let names: KeyValuePairs<UInt16, String> = [
         0x1301: "TLS_AES_128_GCM_SHA256",
         0x1302: "TLS_AES_256_GCM_SHA384",
@@ -17,5 +17,5 @@ enum CipherSuite {
     static var offered: [NIOTLSCipher] { names.map { NIOTLSCipher($0.key) } }
 
     /// IANA's name.
-    static func name(_ number: UInt16) -> String { names.first { $0.key == number }?.value ?? "unknown" }
+    package static func name(_ number: UInt16) -> String { names.first { $0.key == number }?.value ?? "unknown" }
 }

@@ -31,7 +31,7 @@ final class HandshakeObserver: ChannelDuplexHandler, RemovableChannelHandler {
 ///
 ///     record: type(1)=22 version(2) length(2)
 ///     message: type(1)=2 length(3) version(2) random(32) session-id<0..32> cipher-suite(2)
-func serverHelloCipher(_ bytes: some Collection<UInt8>) -> UInt16? {
+package func serverHelloCipher(_ bytes: some Collection<UInt8>) -> UInt16? {
     var reader = ByteReader(Array(bytes.prefix(128))[...])
     guard reader.number(UInt8.self) == 22, reader.bytes(4) != nil, reader.number(UInt8.self) == 2, reader.bytes(3 + 2 + 32) != nil,
         let idLength = reader.number(UInt8.self), reader.bytes(Int(idLength)) != nil

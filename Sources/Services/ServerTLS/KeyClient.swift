@@ -4,12 +4,18 @@ private import Frames
 internal import NIOCore
 private import Posix
 
-/// Has role keys sign, over `run/keys`. Without an answer in time, or without role keys, a signature fails, and with it one handshake.
+/// Has role keys sign, over `run/keys`. Without an answer in time a signature fails, and with it one handshake.
 final class KeyClient {
     private let loop: any NIOCore.EventLoop
     private let role: String
     private let client: FrameClient
-    private var questions: [UInt32: (promise: EventLoopPromise<ByteBuffer>, deadline: Scheduled<Void>)] = [:]
+    private struct Question {
+        let request: Signing.Request
+        let promise: EventLoopPromise<ByteBuffer>
+        let deadline: Scheduled<Void>
+    }
+
+    private var questions: [UInt32: Question] = [:]
     private var lastToken: UInt32 = 0
     private var isComplained = false
 
@@ -29,8 +35,9 @@ final class KeyClient {
             case .refused(let token): end(token, .failure(Refused()))
             }
         }
-        client.events.disconnected = { [unowned self] in
-            for token in Array(questions.keys) { end(token, .failure(Unanswered())) }
+        // A signature may be asked for twice: what an earlier role keys left unanswered is for its successor.
+        client.events.connected = { [unowned self] in
+            for question in questions.values { client.send(question.request.encode) }
         }
         client.start()
     }
@@ -40,21 +47,16 @@ final class KeyClient {
     /// - Parameter scheme: TLS SignatureScheme.
     func sign(_ bytes: ByteBuffer, with certificate: String, scheme: UInt16) -> EventLoopFuture<ByteBuffer> {
         let promise = loop.makePromise(of: ByteBuffer.self)
-        guard client.isConnected else {
-            complain()
-            promise.fail(Unanswered())
-            return promise.futureResult
-        }
         repeat { lastToken &+= 1 } while questions[lastToken] != nil
         let token = lastToken
         let deadline = loop.assumeIsolated().scheduleTask(in: Self.patience) { [weak self] in
             self?.complain()
             self?.end(token, .failure(Unanswered()))
         }
-        questions[token] = (promise, deadline)
-        client.send(
-            Signing.Request(token: token, certificate: Array(certificate.utf8)[...], scheme: scheme, bytes: Array(bytes.readableBytesView)[...])
-                .encode)
+        let request = Signing.Request(
+            token: token, certificate: Array(certificate.utf8)[...], scheme: scheme, bytes: Array(bytes.readableBytesView)[...])
+        questions[token] = Question(request: request, promise: promise, deadline: deadline)
+        client.send(request.encode)
         return promise.futureResult
     }
 

@@ -21,9 +21,10 @@ package final class ServerTLS {
 
     private let loop: any NIOCore.EventLoop
     private let role: String
-    private let keys: KeyClient
-    private let certificates: CertificateFolder
+    private let keys: KeyClient?
+    private let certificates: any CertificateSource
     private var contexts: [String: NIOSSLContext] = [:]
+    private var hasComplained = false
     /// The handshake whose bytes are being handled, for the callback that learns the server name.
     var handshake: HandshakeObserver?
 
@@ -36,15 +37,27 @@ package final class ServerTLS {
     package init(on loop: any NIOCore.EventLoop, role: String) {
         self.loop = loop
         self.role = role
-        keys = KeyClient(on: loop, role: role)
-        certificates = CertificateFolder(role: role)
+        let keys = KeyClient(on: loop, role: role)
+        let client = NIOLoopBound(keys, eventLoop: loop)
+        certificates = CertificateFolder(role: role) { .privateKey(NIOSSLPrivateKey(customPrivateKey: RemoteKey(name: $0, client: client))) }
+        self.keys = keys
     }
 
-    package func stop() { keys.stop() }
+    /// With one certificate, and its key in this process: for a program that serves one connection.
+    /// - Throws: ``UnusableFile``
+    package init(on loop: any NIOCore.EventLoop, role: String, certificateFile: String, keyFile: String) throws {
+        self.loop = loop
+        self.role = role
+        keys = nil
+        certificates = try CertificatePair(certificateFile: certificateFile, keyFile: keyFile)
+    }
 
-    /// Whether there is a certificate to show. Looks for changed files, at most once a second: call it at the start of a connection.
+    package func stop() { keys?.stop() }
+
+    /// Whether there is a certificate to show. Looks for changed files, at most once a second.
     package func isAvailable() -> Bool {
         if certificates.refresh() { contexts = [:] }
+        if certificates.standard != nil { hasComplained = false }
         return certificates.standard != nil
     }
 
@@ -62,15 +75,19 @@ package final class ServerTLS {
     }
 
     private func context(for service: String) throws -> NIOSSLContext {
+        guard isAvailable(), let standard = certificates.standard else {
+            if !hasComplained { log("\(role): warning: there is no certificate in tls/: clients of \(service) are sent away") }
+            hasComplained = true
+            throw NoCertificate()
+        }
         if let known = contexts[service] { return known }
-        guard let standard = certificates.standard else { throw NoCertificate() }
         let context = try NIOSSLContext(configuration: configuration(standard))
         contexts[service] = context
         return context
     }
 
-    private func configuration(_ standard: CertificateFolder.Entry) -> TLSConfiguration {
-        var configuration = TLSConfiguration.makeServerConfiguration(certificateChain: standard.chain, privateKey: key(standard))
+    private func configuration(_ standard: ServerCertificate) -> TLSConfiguration {
+        var configuration = TLSConfiguration.makeServerConfiguration(certificateChain: standard.chain, privateKey: standard.key)
         configuration.minimumTLSVersion = .tlsv12
         configuration.cipherSuiteValues = CipherSuite.offered
         configuration.renegotiationSupport = .none
@@ -85,14 +102,10 @@ package final class ServerTLS {
         guard let serverName else { return .noChanges }
         handshake?.serverName = Array(serverName.utf8)
         var changes = NIOSSLContextConfigurationOverride()
-        guard let entry = certificates.entry(for: serverName) else { return changes }
-        changes.certificateChain = entry.chain
-        changes.privateKey = key(entry)
+        guard let certificate = certificates.certificate(for: serverName) else { return changes }
+        changes.certificateChain = certificate.chain
+        changes.privateKey = certificate.key
         return changes
-    }
-
-    private func key(_ entry: CertificateFolder.Entry) -> NIOSSLPrivateKeySource {
-        .privateKey(NIOSSLPrivateKey(customPrivateKey: RemoteKey(name: entry.name, client: NIOLoopBound(keys, eventLoop: loop))))
     }
 
     package struct NoCertificate: Error {}

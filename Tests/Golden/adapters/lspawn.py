@@ -2,7 +2,9 @@
 
 The worker that lspawn starts tells under whom and for whom it runs, in the words of the recorded stand-in for qmail-local. Not compared: its working
 directory (a worker is already in the home, to which qmail-local itself changes). Where the case is about the size or the bytes of what qmail-local
-says, the real worker runs a program that says it: the worker is where they are limited."""
+says, the real worker runs a program that says it: the worker is where they are limited. Where it is about the file of the message, the queue passes what
+it could open: nothing for a file that is not there, a directory for one; the real worker looks at it.
+"""
 
 import os
 import re
@@ -19,6 +21,8 @@ from roles import LOG, Role, accounts_variable, boundary, prepare_queue
 from sandbox import PLACES, put_places
 
 MESSAGE = b"message text\n"
+# Names that the cases have for the message and for a directory in its place.
+MESSAGE_FILE, DIRECTORY = "0/23", "0/25"
 LIMIT = 20
 # Local part → what alias's .qmail runs.
 _TALKERS = {"long": "yes y | head -c 10000 | tr -d '\\n'", "nul": r"printf 'a\0b'"}
@@ -40,6 +44,8 @@ while True:
     if not packet:
         sys.exit(0)
     user, home, local, dash, ext, domain, sender, delivery = list(fields(packet))[:8]
+    if local.startswith(b"exit-"):
+        sys.exit(int(local[5:]))
     if local == b"crash":
         os.kill(os.getpid(), signal.SIGKILL)
     mask = os.umask(0)
@@ -94,7 +100,10 @@ def run(case, sandbox):
 
 def _put_worker(case):
     """The program that lspawn starts: our own, or the real one with something to say."""
-    local = case.record["input"][0]["recip"].partition("@")[0]
+    given = case.record["input"][0]
+    if given["mess"] == DIRECTORY:
+        return PROGRAMS / "qmail"
+    local = given["recip"].partition("@")[0]
     if local in _TALKERS:
         (QMAIL / f"alias/.qmail-{local}").write_text(f"|{_TALKERS[local]}\n")
         return PROGRAMS / "qmail"
@@ -111,12 +120,20 @@ def _compile_users():
 
 def _deliver(connection, given):
     """(slot, report) that the delivery ended with."""
-    message = frames.sealed(MESSAGE)
+    message = _open(given["mess"])
     request = frames.delivery_request(given["delnum"], b"", to_bytes(given["sender"]), [to_bytes(given["recip"])])
     frames.send(connection, request, message)
-    os.close(message)
+    if message is not None:
+        os.close(message)
     slot, texts = frames.read_reports(frames.receive(connection)[0])
     return slot, b"".join(texts)
+
+
+def _open(name):
+    """What the queue has open of a recorded message; None if it cannot be opened."""
+    if name == MESSAGE_FILE:
+        return frames.sealed(MESSAGE)
+    return os.open(QMAIL, os.O_RDONLY) if name == DIRECTORY else None
 
 
 def _compare(comparison, given, recorded, found):

@@ -127,9 +127,12 @@ extension SubmissionSettings {
     /// Environment first, then the control files (spec-qmail §11.1). A name that no file gives is the file's own name.
     package init(_ environment: Environment, now: UInt64, processID: Int32) throws(SystemError) {
         let control = ControlDirectory()
+        var me: [UInt8]??
         func host(_ variable: String, _ file: String) throws(SystemError) -> [UInt8] {
             if let given = environment[variable] { return given }
-            return try control.lineOrMe(file) ?? Array(file.utf8)
+            if let given = try control.line(file) { return given }
+            if me == nil { me = .some(try control.line("me")) }
+            return (me ?? nil) ?? Array(file.utf8)
         }
         self.init(
             rewriting: AddressRewriting(
@@ -158,12 +161,12 @@ extension SubmissionSettings {
     }
 }
 
-/// The addresses that `QMAILMFTFILE` lists, a path relative to the caller's folder.
-private enum MailingLists {
+extension MailingLists {
     private static let maxBytes = 1 << 20
 
-    static func read(_ environment: Environment) -> Set<[UInt8]> {
-        guard let path = environment["QMAILMFTFILE"], let bytes = try? readSmallFile(path.text, maxBytes: maxBytes) else { return [] }
-        return Set(ControlDirectory.entries(bytes).map { $0.text.lowercasedASCII() })
+    /// The addresses that `QMAILMFTFILE` lists, a path relative to the caller's folder.
+    fileprivate static func read(_ environment: Environment) -> MailingLists {
+        guard let path = environment["QMAILMFTFILE"], let bytes = try? readSmallFile(path.text, maxBytes: maxBytes) else { return MailingLists([]) }
+        return MailingLists(ControlDirectory.entries(bytes).map(\.text))
     }
 }

@@ -2,7 +2,7 @@
 private import Checkpassword
 
 extension Applet {
-    static let mailboxes: [Applet] = [maildirmake, maildir2mbox, qail, pinq, elq, popup, pop3d, checkpassword]
+    static let mailboxes: [Applet] = [maildirmake, maildir2mbox, qail, pinq, elq, popup, pop3d, store, checkpassword]
 
     private static let maildirmake = Applet(
         name: "maildirmake", section: 1, summary: "make a maildir", synopsis: "name",
@@ -43,6 +43,16 @@ extension Applet {
                 + "run as root.",
         ],
         exitCodes: [Entry("0", "The session has ended, however."), Entry("1", "It was started as root.")], run: { QmailPop3d.run($0) })
+
+    private static let store = Applet(
+        name: "martlet-store", section: 8, summary: "open a mailbox for a client that has logged in, as its user",
+        synopsis: "free|confined pop3 maildir",
+        description: [
+            "The store worker: started by martlet-lspawn under the user's identity, in his home, with the conversation of a client on descriptor 0. It "
+                + "speaks POP3 about the Maildir as qmail-pop3d does, with the modern capabilities. confined locks it into the home first. Not for "
+                + "people to start."
+        ],
+        exitCodes: [Entry("0", "The session has ended, however."), Entry("111", "The mailbox could not be opened.")], run: { MartletStore.run($0) })
 
     private static let checkpassword = Applet(
         name: "checkpassword", section: 8, summary: "check a password and run a program as its account", synopsis: "program [ arg ... ]",

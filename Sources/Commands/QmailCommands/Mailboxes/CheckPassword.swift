@@ -14,15 +14,6 @@ enum CheckPassword {
         case trouble = 111
     }
 
-    private struct Account {
-        let uid: uid_t
-        let gid: gid_t
-        let home: [UInt8]
-        let shell: [UInt8]
-        /// The hash that the password must have.
-        let hash: [UInt8]
-    }
-
     static func run(_ call: Invocation) -> Int32 {
         do throws(Refusal) {
             guard !call.arguments.isEmpty else { throw .misuse }
@@ -51,56 +42,21 @@ enum CheckPassword {
         return credentials
     }
 
-    // MARK: - Is it right?
-
-    private static func account(_ credentials: Credentials) throws(Refusal) -> Account {
-        let account = try find(credentials.login)
-        // Also for an account that is not there: the time that a no takes must not tell.
-        let isRight = try verify(credentials.password, account?.hash ?? PasswordHash.decoy)
-        guard isRight, let account, account.uid != 0 else { throw .denied }
-        return account
-    }
-
-    private static func verify(_ password: [UInt8], _ hash: [UInt8]) throws(Refusal) -> Bool {
-        do throws(PasswordHash.Failure) {
-            return try PasswordHash.verify(password, hash)
+    private static func account(_ credentials: Credentials) throws(Refusal) -> SystemAccount {
+        let account: SystemAccount?
+        do throws(SystemAccount.Trouble) {
+            account = try SystemAccount.admit(credentials.login, credentials.password)
         } catch {
-            complain(error.description)
+            if !error.text.isEmpty { complain(error.text) }
             throw .trouble
         }
-    }
-
-    private static func find(_ login: [UInt8]) throws(Refusal) -> Account? {
-        errno = 0
-        let name = CStrings([login])
-        return try withExtendedLifetime(name) { () throws(Refusal) in
-            guard let start = name.pointers[0], !login.isEmpty else { return nil }
-            guard let entry = getpwnam(start)?.pointee else {
-                guard errno == 0 || !(errno == ETXTBSY || isTemporaryError(errno)) else { throw .trouble }
-                return nil
-            }
-            return Account(
-                uid: entry.pw_uid, gid: entry.pw_gid, home: bytes(entry.pw_dir), shell: bytes(entry.pw_shell),
-                hash: try shadow(start) ?? bytes(entry.pw_passwd))
-        }
-    }
-
-    /// Nil when there is none, or no right to look: then the passwd file must do.
-    private static func shadow(_ name: UnsafePointer<CChar>) throws(Refusal) -> [UInt8]? {
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let found = martlet_shadow_password(name, &buffer, buffer.count)
-        guard found >= 0 || !isTemporaryError(-found) else { throw .trouble }
-        return found > 0 ? buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) } : nil
-    }
-
-    private static func bytes(_ text: UnsafeMutablePointer<CChar>?) -> [UInt8] {
-        guard let text else { return [] }
-        return Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+        guard let account else { throw .denied }
+        return account
     }
 
     // MARK: - Becoming the account
 
-    private static func become(_ account: Account, _ login: [UInt8]) throws(Refusal) {
+    private static func become(_ account: SystemAccount, _ login: [UInt8]) throws(Refusal) {
         var group = account.gid
         // Already the account: nothing is to be changed, and only root may.
         let isAlready = getuid() == account.uid && geteuid() == account.uid

@@ -14,6 +14,7 @@ struct QmailPopup {
     private var session: AuthorizationSession
     private let stream = TimedStream(input: 0, output: 1, seconds: Self.seconds)
     private let program: [[UInt8]]
+    private let tls: TLSOnRequest?
     private var isClosed = false
 
     static func run(_ call: Invocation) -> Int32 {
@@ -24,22 +25,24 @@ struct QmailPopup {
             return ended
         }
         let timestamp = "<\(getpid()).\(unixTime())@".utf8 + call.arguments[0] + [ASCII.greater]
-        var popup = QmailPopup(session: AuthorizationSession(timestamp: timestamp), program: Array(call.arguments.dropFirst()))
+        let tls = TLSOnRequest(call.environment)
+        var popup = QmailPopup(
+            session: AuthorizationSession(classic: timestamp, offersTLS: tls != nil), program: Array(call.arguments.dropFirst()), tls: tls)
         try? popup.serve()
         return ended
     }
 
-    private init(session: AuthorizationSession, program: [[UInt8]]) {
+    private init(session: AuthorizationSession, program: [[UInt8]], tls: TLSOnRequest?) {
         self.session = session
         self.program = program
+        self.tls = tls
     }
 
     private mutating func serve() throws(TimedStream.Failure) {
         try perform(session.opened())
-        while !isClosed {
-            let bytes = try stream.read()
-            guard !bytes.isEmpty else { return }
+        try stream.forEachPiece { (bytes) throws(TimedStream.Failure) in
             try perform(session.bytesReceived(bytes))
+            return !isClosed
         }
     }
 
@@ -49,8 +52,11 @@ struct QmailPopup {
             switch action {
             case .send(let bytes): try stream.write(bytes)
             case .check(let credentials): waiting += session.checked(ask(credentials))
-            // Never offered here.
-            case .startTLS, .close: isClosed = true
+            case .startTLS:
+                if tls?.begin() != nil { waiting += session.tlsStarted() } else { isClosed = true }
+            case .close: isClosed = true
+            // Only the modern profile asks for these.
+            case .begin, .respond, .cancel, .open: isClosed = true
             }
         }
     }

@@ -26,8 +26,8 @@ package enum Manual {
         return text
     }
 
-    /// What `qmail --names` prints, for those who install links and pages: a name and the section of its page a line.
-    package static func names(_ applets: [Applet]) -> String { applets.map { "\($0.name) \($0.section)\n" }.joined() }
+    /// What `qmail --names` prints, for those who install links and pages: a name, the section of its page and the file it is in, a line.
+    package static func names(_ applets: [Applet]) -> String { applets.map { "\($0.name) \($0.section) \($0.program)\n" }.joined() }
 
     /// What `qmail --help` prints.
     package static func overview(_ applets: [Applet]) -> String {

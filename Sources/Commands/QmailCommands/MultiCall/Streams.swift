@@ -52,7 +52,9 @@ struct Input {
     private var start = 0
     private(set) var isAtEnd = false
     private var lineEnds: LineEnds?
-    private static let chunkBytes = 1 << 16
+    /// What the next read asks for: a small message must not pay for the room of a large one.
+    private var chunkBytes = 1 << 12
+    private static let maxChunkBytes = 1 << 16
 
     /// - Parameters:
     ///   - bytes: what is read before anything of the descriptor.
@@ -105,14 +107,15 @@ struct Input {
     /// One read, behind what is there.
     private mutating func append() throws(Failure) {
         let old = buffer.count
-        buffer.append(contentsOf: repeatElement(0, count: Self.chunkBytes))
+        buffer.append(contentsOf: repeatElement(0, count: chunkBytes))
         while true {
-            let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress?.advanced(by: old), Self.chunkBytes) }
+            let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress?.advanced(by: old), $0.count - old) }
             if count < 0, errno == EINTR { continue }
             let code = errno
-            buffer.removeLast(Self.chunkBytes - max(0, count))
+            buffer.removeLast(chunkBytes - max(0, count))
             guard count >= 0 else { throw Failure(errno: code) }
             isAtEnd = count == 0
+            if count == chunkBytes { chunkBytes = min(2 * chunkBytes, Self.maxChunkBytes) }
             return
         }
     }

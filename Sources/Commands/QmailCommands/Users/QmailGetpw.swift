@@ -1,6 +1,5 @@
 private import Bytes
 private import Frames
-private import Glibc
 private import Injection
 private import Posix
 private import Routing
@@ -11,7 +10,7 @@ enum QmailGetpw {
         occupyStandardDescriptors(readers: [0])
         guard let local = call.arguments.first else { return ExitCode.permanent }
         let user: LocalUser
-        do throws(LookupTrouble) { user = try PasswordRules(accounts()).user(of: local[...]) } catch {
+        do throws(LookupTrouble) { user = try PasswordRules(accounts(ofHome: QmailHome.find())).user(of: local[...]) } catch {
             return exitCode(error)
         }
         var output = Output(1)
@@ -19,14 +18,6 @@ enum QmailGetpw {
         for field in [user.name] + ids + [user.home, user.dash, user.ext] { output.write(field + [ASCII.nul]) }
         output.flush()
         return output.hasFailed ? ExitCode.temporary : ExitCode.ok
-    }
-
-    /// Those that mail is routed by: a home of root's is an installation, any other a checkout.
-    private static func accounts() -> any AccountSource {
-        let home = QmailHome.find()
-        var info = stat()
-        guard stat(home, &info) == 0, info.st_uid != 0 else { return SystemAccounts() }
-        return CheckoutAccounts(qmailHome: Array(home.utf8), uid: info.st_uid, gid: info.st_gid)
     }
 
     /// Known to qmail-lspawn (qmail §2.4).

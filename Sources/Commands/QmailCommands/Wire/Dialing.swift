@@ -16,12 +16,13 @@ struct Dialing {
 
     init(_ settings: RemoteSettings) { timeout = settings.connectTimeout }
 
-    mutating func connect(_ candidates: Candidates) throws(QmailRemote.Ending) -> Connection {
+    mutating func connect(_ plan: ConnectionPlan) throws(QmailRemote.Ending) -> Connection {
         var random = SystemRandomNumberGenerator()
-        for address in candidates.ordered(using: &random) {
+        for attempt in plan.ordered(using: &random) {
+            let address = attempt.address
             guard !timeouts.skips(address, now: unixTime(), jitter: UInt64(getpid())) else { continue }
             do throws(SystemError) {
-                let socket = try Endpoint(address: address, port: candidates.port).connect(seconds: timeout)
+                let socket = try Endpoint(address: address, port: attempt.port).connect(seconds: timeout)
                 timeouts.answered(address)
                 return Connection(socket: socket, peer: address)
             } catch {

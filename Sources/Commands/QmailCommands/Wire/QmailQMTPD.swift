@@ -38,5 +38,6 @@ extension Client {
     init(_ environment: Environment) {
         self.init()
         for variable in Client.variables { if let value = environment[variable] { set(variable, value) } }
+        tls = TLSDetails { environment[$0] }
     }
 }

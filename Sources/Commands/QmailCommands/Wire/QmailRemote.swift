@@ -2,6 +2,7 @@ private import Addresses
 private import Bytes
 private import CPosix
 private import ControlFiles
+private import ExchangerLookup
 internal import Frames
 private import Glibc
 private import Injection
@@ -42,19 +43,32 @@ enum QmailRemote {
         guard let summary = content.summary() else { throw Ending(DeliveryTexts.unreadable) }
         let recipients = try arguments[2...].map { (bytes) throws(Ending) in try address(bytes) }
         let mail = MailTransaction(sender: try address(arguments[1]), recipients: recipients, content: summary)
-        guard let settings = try? RemoteSettings(ControlDirectory()), let heloHost = settings.heloHost else {
+        let control = ControlDirectory()
+        guard let settings = try? RemoteSettings(control), let heloHost = settings.heloHost else {
             throw Ending(DeliveryTexts.noControls)
         }
         if let impossibility = mail.impossibility { throw Ending(impossibility) }
-        let candidates = try HostSearch.candidates(for: arguments[0], settings)
+        let plan = try plan(for: arguments[0], settings, control)
         var dialing = Dialing(settings)
-        let connection = try dialing.connect(candidates)
+        let connection = try dialing.connect(plan)
         let socket = connection.socket.raw
         let stream = TimedStream(input: socket, output: socket, seconds: settings.remoteTimeout)
         let session = ClientSession(.classic, peer: connection.peer.description, heloHost: heloHost, limits: .classic)
         var conversation = SMTPDelivery(session, stream, content)
         guard let report = conversation.run(mail) else { throw Ending(DeliveryTexts.outOfResources) }
         return report
+    }
+
+    private static func plan(for host: [UInt8], _ settings: RemoteSettings, _ control: ControlDirectory) throws(Ending) -> ConnectionPlan {
+        let route = settings.routes.route(for: host[...])
+        // TLS is not for a command that starts in a millisecond; what wants it goes through the queue.
+        if let relay = route.relay, relay.login != nil || relay.beginsWithTLS || relay.security == .encrypt || relay.security == .verify {
+            throw Ending("ZThe route of this host wants TLS or a login, which qmail-remote does not speak. (#4.7.4)\n")
+        }
+        switch ExchangerLookup.plan(for: host, route, settings, control) {
+        case .found(let plan): return plan
+        case .ended(let report): throw Ending(report)
+        }
     }
 
     private static func address(_ bytes: [UInt8]) throws(Ending) -> Address {

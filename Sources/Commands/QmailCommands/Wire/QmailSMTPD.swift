@@ -7,6 +7,7 @@ private import SMTPReception
 private import SMTPServer
 
 /// qmail-smtpd (spec-qmail §13): one SMTP session on descriptors 0 and 1, in the classic profile of the machine that role smtpd runs too.
+/// STARTTLS is there when what carries the connection offers it (``TLSOnRequest``).
 enum QmailSMTPD {
     /// Lost client, timeout, or a session ended from here.
     private static let ended: Int32 = 1
@@ -21,7 +22,8 @@ enum QmailSMTPD {
             let policy = try Policy(control, checksRecipients: false)
             let stream = TimedStream(input: 0, output: 1, seconds: try smtpTimeout(control) ?? standardTimeout)
             var conversation = SMTPConversation(
-                Session(.classic, .classic, policy, Client(call.environment)), stream, queueProgram: call.environment["QMAILQUEUE"])
+                Session(.classic, .classic, policy, Client(call.environment)), stream, queueProgram: call.environment["QMAILQUEUE"],
+                TLSOnRequest(call.environment))
             return conversation.run() ? ExitCode.ok : ended
         } catch let error as SystemError where error.call == "getifaddrs" {
             return give("421 unable to figure out my IP addresses (#4.3.0)")

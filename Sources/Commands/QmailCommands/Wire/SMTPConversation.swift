@@ -1,7 +1,9 @@
 private import Addresses
 private import Bytes
+private import Glibc
 private import Injection
 private import Posix
+private import SMTPReception
 internal import SMTPServer
 
 /// Carries one session over blocking descriptors: bytes in, its actions carried out one after the other, messages to the queue.
@@ -9,18 +11,19 @@ struct SMTPConversation: ~Copyable {
     private var session: Session
     private let stream: TimedStream
     private let queueProgram: [UInt8]?
+    private let tls: TLSOnRequest?
     private var message: Injection?
-    private var envelope: Envelope?
     private var isClosed = false
 
     /// - Parameter queueProgram: the value of `QMAILQUEUE`.
-    init(_ session: consuming Session, _ stream: TimedStream, queueProgram: [UInt8]?) {
+    init(_ session: consuming Session, _ stream: TimedStream, queueProgram: [UInt8]?, _ tls: TLSOnRequest?) {
         self.session = session
         self.stream = stream
         self.queueProgram = queueProgram
+        self.tls = tls
     }
 
-    private var moment: Session.Moment { .init(time: unixTime()) }
+    private var moment: Session.Moment { .init(time: unixTime(), tlsIsReady: tls != nil) }
 
     /// - Returns: whether the client ended it with QUIT.
     mutating func run() -> Bool {
@@ -50,19 +53,35 @@ struct SMTPConversation: ~Copyable {
         while let action = waiting.popFirst() {
             switch action {
             case .send(let bytes): try stream.write(bytes)
-            case .begin(let envelope): waiting += begin(envelope)
+            case .begin: waiting += begin()
             case .content(let bytes): waiting += attempt { (message) throws(InjectionFailure) in try message.write(bytes[...]) }
-            case .commit: waiting += commit()
+            case .commit(let envelope): waiting += commit(envelope)
             case .abort: abort()
+            case .checkRecipient(let sender, let recipient, let helo):
+                waiting += session.checkAnswered(check(sender, recipient, helo), moment)
+            case .startTLS:
+                if let details = tls?.begin() { waiting += session.tlsBegan(details) } else { isClosed = true }
             case .close: isClosed = true
+            // There are no logins here.
+            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .noteSent, .noteLimit: break
             // Nobody is asked: the policy of this program has recipients unchecked.
             case .askRoute: waiting += session.routeAnswered(.unknown, moment)
             }
         }
     }
 
-    private mutating func begin(_ envelope: Envelope) -> [Session.Action] {
-        self.envelope = envelope
+    /// Runs the program of RCPTCHECK to its end.
+    private func check(_ sender: Address, _ recipient: Address, _ helo: [UInt8]) -> Session.CheckOutcome {
+        guard let program = RecipientCheck.program(session.client, sender: sender, recipient: recipient, helo: helo) else { return .accepted }
+        do throws(SystemError) {
+            let nothing = try FileDescriptor.open("/dev/null", O_RDONLY)
+            return RecipientCheck.outcome(try ChildEnd(of: try program.start([nothing.raw, STDERR_FILENO, STDERR_FILENO])))
+        } catch {
+            return .notRun
+        }
+    }
+
+    private mutating func begin() -> [Session.Action] {
         do throws(InjectionFailure) {
             message = try Injection(program: queueProgram?.text)
             return []
@@ -71,8 +90,7 @@ struct SMTPConversation: ~Copyable {
         }
     }
 
-    private mutating func commit() -> [Session.Action] {
-        guard let envelope else { return [] }
+    private mutating func commit(_ envelope: Envelope) -> [Session.Action] {
         var number: UInt64 = 0
         let refusal = attempt { (message) throws(InjectionFailure) in
             number = try message.commit(sender: envelope.sender.bytes, recipients: envelope.recipients.map(\.bytes))

@@ -39,7 +39,8 @@ struct SMTPDelivery {
             case .readContent: waiting += nextPiece()
             case .finish(let ended): report = ended
             case .close: isClosed = true
-            case .restartDeadline, .idle, .giveBack: break
+            // The classic profile knows no TLS, and there is one transaction.
+            case .restartDeadline, .idle, .giveBack, .passOn, .startTLS: break
             }
         }
     }

@@ -13,6 +13,8 @@ struct TimedStream {
     private let input: Int32
     private let output: Int32
     private let milliseconds: Int32
+    /// A socket says itself whether it would block, and takes all that it has room for.
+    private let outputIsSocket: Bool
     private static let readBytes = 1 << 14
     /// What a pipe takes at once when `poll` calls it writable; a write of no more cannot block for long.
     private static let writeBytes = 4096
@@ -21,6 +23,16 @@ struct TimedStream {
         self.input = input
         self.output = output
         milliseconds = Int32(clamping: seconds.multipliedReportingOverflow(by: 1000).overflow ? .max : seconds * 1000)
+        var info = stat()
+        outputIsSocket = fstat(output, &info) == 0 && info.st_mode & S_IFMT == S_IFSOCK
+    }
+
+    /// Gives `take` what comes, until it says that it wants no more, or the other side has ended.
+    func forEachPiece(_ take: ([UInt8]) throws(Failure) -> Bool) throws(Failure) {
+        while true {
+            let bytes = try read()
+            guard !bytes.isEmpty, try take(bytes) else { return }
+        }
     }
 
     /// The next bytes, whatever comes first; empty at the end.
@@ -42,10 +54,17 @@ struct TimedStream {
     func write(_ bytes: [UInt8]) throws(Failure) {
         var left = bytes[...]
         while !left.isEmpty {
-            try wait(output, Int16(POLLOUT))
-            let count = left.prefix(Self.writeBytes).withUnsafeBytes { Glibc.write(output, $0.baseAddress, $0.count) }
+            let count: Int
+            if outputIsSocket {
+                count = left.withUnsafeBytes { send(output, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL)) }
+            } else {
+                try wait(output, Int16(POLLOUT))
+                count = left.prefix(Self.writeBytes).withUnsafeBytes { Glibc.write(output, $0.baseAddress, $0.count) }
+            }
             if count >= 0 {
                 left = left.dropFirst(count)
+            } else if outputIsSocket, errno == EAGAIN {
+                try wait(output, Int16(POLLOUT))
             } else if errno != EINTR, errno != EAGAIN {
                 throw .broken(errno: errno)
             }

@@ -26,11 +26,12 @@ struct martlet_program {
     size_t group_count;
     uint64_t descriptor_limit; /* RLIMIT_NOFILE, 0 = as it is */
     uint64_t memory_limit;     /* RLIMIT_AS in bytes, 0 = as it is */
+    int ignore_hangup;         /* nonzero: SIGHUP and SIGALRM do nothing until the program says what they do */
     int own_session;           /* nonzero: setsid, so that signals typed at a terminal reach the parent only */
     int parent_death_signal;   /* sent when this process, which must have one thread, dies; 0 = none. Lost when the child changes its identity. */
 };
 
-/* The child's pid, or -errno of the step that failed (then there is no child). Signals are unblocked and back to their defaults in the child. */
+/* The child's pid, or -errno of the step that failed (then there is no child). Signals are unblocked and, but for those two, back to their defaults in the child. */
 pid_t martlet_spawn(const struct martlet_program *program);
 
 /* A descriptor that poll finds readable when the child has ended (pidfd_open). -1 with errno. */
@@ -75,8 +76,11 @@ int martlet_set_no_new_privileges(void);
 int martlet_confine(int directory);
 /* No core file and no look into this process's memory but for root (PR_SET_DUMPABLE). 0, or -1 with errno. */
 int martlet_hide_memory(void);
-/* The account's entry in the shadow file into buffer, NUL at the end. 1 found, 0 none, or -errno; -EACCES without the right to look. */
+/* The account's hash in the shadow file into buffer, NUL at the end; "!" when the account has expired. 1 found, 0 none, or -errno; -EACCES without the right to look. */
 int martlet_shadow_password(const char *account, char *buffer, size_t capacity);
+/* Asks PAM (by dlopen) whether the account may come in with that password; on success its name, which PAM may have changed, in user. */
+enum martlet_pam { MARTLET_PAM_ADMITTED, MARTLET_PAM_DENIED, MARTLET_PAM_TROUBLE, MARTLET_PAM_MISSING };
+enum martlet_pam martlet_pam_check(const char *service, const char *account, const char *password, const char *host, char *user, size_t capacity);
 /* Name of this process as ps shows it, cut at 15 bytes. */
 void martlet_name_process(const char *name);
 /* Writes whole or gives up at the first error: for log lines to fd 2. */

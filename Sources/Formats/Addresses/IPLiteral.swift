@@ -1,4 +1,3 @@
-package import Addresses
 private import Bytes
 
 /// Addresses as they stand in host names, routes and exchangers.

@@ -1,13 +1,14 @@
 private import Addresses
 private import Bytes
-private import ControlFiles
-private import Frames
+package import ControlFiles
+package import Frames
 private import Posix
-internal import RemoteDelivery
+package import RemoteDelivery
 private import Resolver
 
-/// Finds where mail for one host goes, by route or DNS, and comes back when it is known.
-final class HostSearch {
+/// Finds where mail for one host goes, by route or DNS, and comes back when it is known: for a command, which has no role dns to ask and nothing else
+/// to do.
+package final class ExchangerLookup {
     /// Seconds for the whole (hardening.md "DNS").
     private static let maxSeconds = 30.0
 
@@ -16,34 +17,35 @@ final class HostSearch {
     private var machine: ExchangerSearch
     private var end: ExchangerSearch.Step?
 
-    private init(_ machine: ExchangerSearch) throws {
+    private init(_ machine: ExchangerSearch, _ control: ControlDirectory) throws {
         self.machine = machine
         loop = try EventLoop()
-        resolver = try Resolver(ControlDirectory(), on: loop)
+        resolver = try Resolver(control, on: loop)
     }
 
-    static func candidates(for host: [UInt8], _ settings: RemoteSettings) throws(QmailRemote.Ending) -> Candidates {
-        guard let own = try? interfaceAddresses() else { throw QmailRemote.Ending(DeliveryTexts.outOfResources) }
+    package enum Result {
+        case found(ConnectionPlan)
+        /// What a delivery would end with.
+        case ended(DeliveryReport)
+    }
+
+    package static func plan(for host: [UInt8], _ route: SMTPRoutes.Route, _ settings: RemoteSettings, _ control: ControlDirectory) -> Result {
+        guard let own = try? interfaceAddresses() else { return .ended(DeliveryTexts.outOfResources) }
         let policy = AddressPolicy(own: Set(own.compactMap { IPAddress($0) } + settings.moreOwnAddresses))
-        let route = settings.routes.route(for: host[...])
         var machine = ExchangerSearch(host: host[...], route: route, policy: policy)
         var step = machine.start()
         if case .ask(let questions) = step {
             // An address needs no resolver, and no time for its start.
-            step = try begun(machine).run(questions)
+            do {
+                step = try ExchangerLookup(machine, control).run(questions)
+            } catch {
+                return .ended(error is ControlFileError ? DeliveryTexts.noControls : DeliveryTexts.outOfResources)
+            }
         }
         switch step {
-        case .found(let candidates): return candidates
-        case .ended(let report): throw QmailRemote.Ending(report)
-        case .ask: throw QmailRemote.Ending(DeliveryTexts.noHostFoundNow)
-        }
-    }
-
-    private static func begun(_ machine: ExchangerSearch) throws(QmailRemote.Ending) -> HostSearch {
-        do {
-            return try HostSearch(machine)
-        } catch {
-            throw QmailRemote.Ending(error is ControlFileError ? DeliveryTexts.noControls : DeliveryTexts.outOfResources)
+        case .found(let candidates): return .found(ConnectionPlan(route.relay, candidates))
+        case .ended(let report): return .ended(report)
+        case .ask: return .ended(DeliveryTexts.noHostFoundNow)
         }
     }
 

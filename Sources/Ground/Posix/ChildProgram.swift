@@ -1,20 +1,27 @@
 private import CPosix
 private import Glibc
-internal import Posix
 
-/// A user's command, started for a delivery and waited for.
-struct ChildProgram {
-    let path: [UInt8]
-    let arguments: [[UInt8]]
+/// A command of somebody else's, started as who we are and waited for.
+package struct ChildProgram {
+    package let path: [UInt8]
+    package let arguments: [[UInt8]]
     /// `NAME=value`; nothing else is inherited.
-    let environment: [[UInt8]]
-    let directory: [UInt8]
+    package let environment: [[UInt8]]
+    package let directory: [UInt8]
     /// In a session, and so a process group, of its own: then the whole group can be ended.
-    let hasOwnGroup: Bool
+    package let hasOwnGroup: Bool
+
+    package init(path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]], directory: [UInt8], hasOwnGroup: Bool) {
+        self.path = path
+        self.arguments = arguments
+        self.environment = environment
+        self.directory = directory
+        self.hasOwnGroup = hasOwnGroup
+    }
 
     /// Starts it with these descriptors as 0, 1, 2; every other is closed, signals have their defaults.
     /// - Returns: its pid.
-    func start(_ descriptors: [Int32]) throws(SystemError) -> Int32 {
+    package func start(_ descriptors: [Int32]) throws(SystemError) -> Int32 {
         let texts = CStrings([path, directory])
         let arguments = CStrings(arguments)
         let environment = CStrings(environment)
@@ -36,11 +43,16 @@ struct ChildProgram {
     }
 
     /// Whether it has ended. It stays to be waited for, so that its number stays its own.
-    static func hasEnded(_ pid: Int32) -> Bool {
+    package static func hasEnded(_ pid: Int32) -> Bool {
         var info = siginfo_t()
         return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_signo == SIGCHLD
     }
 
+    /// Readable when it has ended.
+    package static func watch(_ pid: Int32) throws(SystemError) -> FileDescriptor {
+        FileDescriptor(owning: try check("pidfd_open") { martlet_watch_process(pid) })
+    }
+
     /// Sends a signal to everything that runs in its group.
-    static func signal(_ number: Int32, group pid: Int32) { kill(-pid, number) }
+    package static func signal(_ number: Int32, group pid: Int32) { kill(-pid, number) }
 }

@@ -1,0 +1,4 @@
+private import Glibc
+private import QmailCommands
+
+exit(QmailProgram.run(Applet.injectionFamilies))

@@ -1,0 +1,68 @@
+internal import Addresses
+private import Glibc
+private import Logins
+private import MessageHeader
+private import QMQP
+private import QMTP
+internal import Reception
+internal import RoleContext
+private import SASL
+internal import SMTPServer
+
+/// What is spoken at each door.
+extension Server {
+    /// The last handler of the pipeline; what encrypts the connection stands in front of it.
+    func connection(
+        at door: Door, _ client: Client, _ address: IPAddress?, _ configuration: Configuration, onEnd: @escaping (any Connection) -> Void
+    ) -> any Connection {
+        let encryption = Encryption(tls: tls, service: door.rawValue, isFirst: door.isEncrypted)
+        switch door {
+        case .qmtp:
+            let session = QMTPSession(client, configuration.policy.rcpthosts, databytes: configuration.policy.databytes)
+            return SessionHandler(PackageSession(session), configuration.deadlines, queue, route, onEnd: onEnd)
+        case .qmqp: return SessionHandler(PackageSession(QMQPSession(client)), configuration.deadlines, queue, route, onEnd: onEnd)
+        case .submission, .submissions: return submission(client, address, configuration, encryption, onEnd)
+        // Role access has those that read mail.
+        case .smtp, .smtps, .lmtp, .pop3, .pop3s:
+            return mail(client, address, configuration, encryption, door == .lmtp ? .lmtp : .smtp, onEnd)
+        }
+    }
+
+    private func mail(
+        _ client: Client, _ address: IPAddress?, _ configuration: Configuration, _ encryption: Encryption, _ service: Service,
+        _ onEnd: @escaping (any Connection) -> Void
+    ) -> any Connection {
+        var session = Session(.modern, configuration.limits, configuration.policy, client, service: service)
+        // Those that a rule knows are no strangers.
+        guard let address, service == .smtp, client.relay == nil, client.listText == nil else {
+            return SessionHandler(session, configuration.deadlines, queue, route, encryption, nil, checks, onEnd: onEnd)
+        }
+        let answered = ListAnswer()
+        session.awaitsLists = lists.look(address, in: configuration.clientLists) { answered.handler?.listsAnswered($0) }
+        let handler = SessionHandler(session, configuration.deadlines, queue, route, encryption, nil, checks, onEnd: onEnd)
+        answered.handler = handler
+        return handler
+    }
+
+    /// Whom an answer is for that was asked for before there was anybody.
+    private final class ListAnswer { weak var handler: SessionHandler<Session>? }
+
+    private func submission(
+        _ client: Client, _ address: IPAddress?, _ configuration: Configuration, _ encryption: Encryption,
+        _ onEnd: @escaping (any Connection) -> Void
+    ) -> any Connection {
+        var completion = configuration.completion
+        completion.uniqueName = "\(getpid()).\(accepted)"
+        let logins = SMTPServer.LoginOffer(
+            mechanisms: configuration.logins.mechanisms.filter { $0 != .apop }.map(\.rawValue), isForClear: !configuration.logins.needsTLS(address))
+        let session = Session(
+            .modern, configuration.limits, configuration.policy, client, service: .submission, logins: logins, completion: completion)
+        let login = ClientLogin(auth, from: address)
+        return SessionHandler(session, configuration.deadlines, queue, route, encryption, login, checks, onEnd: onEnd)
+    }
+}
+
+extension Door {
+    /// Replies of SMTP mean something to a client that has just connected.
+    var speaksInClear: Bool { !isEncrypted && self != .qmtp && self != .qmqp }
+}

@@ -1,0 +1,72 @@
+/// How much each account may send: so many messages and recipients at once, and as many again spread over each hour. A pure machine; seconds that only grow
+/// are an input. What two connections send in the same moment may exceed it by one message each.
+package struct SendingLimits {
+    /// Per hour; 0 is no limit.
+    package struct Limits: Equatable, Sendable {
+        package var messages: UInt32
+        package var recipients: UInt32
+
+        package init(messages: UInt32 = 200, recipients: UInt32 = 1000) {
+            self.messages = messages
+            self.recipients = recipients
+        }
+    }
+
+    private struct Used {
+        var messages: Bucket
+        var recipients: Bucket
+        var isEmpty: Bool { messages.used == 0 && recipients.used == 0 }
+    }
+
+    /// Empties itself at `limit` an hour.
+    private struct Bucket {
+        var used: UInt64 = 0
+        var since: UInt64
+
+        mutating func drain(_ limit: UInt32, _ now: UInt64) {
+            // The rest of a division stays in `since`: nothing is lost by asking often.
+            let seconds = min(now &- min(since, now), 3600)
+            let drained = seconds &* UInt64(limit) / 3600
+            guard drained > 0 else { return }
+            used -= min(used, drained)
+            since = used == 0 ? now : min(now, since &+ (drained &* 3600 + UInt64(limit) - 1) / max(UInt64(limit), 1))
+        }
+
+        func left(_ limit: UInt32) -> UInt32 { limit == 0 ? .max : UInt32(clamping: UInt64(limit) - min(UInt64(limit), used)) }
+    }
+
+    package static let maxAccounts = 65_536
+
+    package var limits: Limits
+    private var accounts: [[UInt8]: Used] = [:]
+
+    package init(_ limits: Limits = Limits()) { self.limits = limits }
+
+    /// - Returns: how many recipients the account may still address; 0 when it may send no message.
+    package mutating func left(_ account: [UInt8], now: UInt64) -> UInt32 {
+        guard let used = drained(account, now) else { return limits.recipients == 0 ? .max : limits.recipients }
+        return used.messages.left(limits.messages) == 0 ? 0 : used.recipients.left(limits.recipients)
+    }
+
+    package mutating func sent(_ account: [UInt8], recipients: UInt32, now: UInt64) {
+        if accounts[account] == nil, accounts.count >= Self.maxAccounts { sweep(now) }
+        var used = drained(account, now) ?? Used(messages: Bucket(since: now), recipients: Bucket(since: now))
+        used.messages.used &+= 1
+        used.recipients.used &+= UInt64(recipients)
+        accounts[account] = used
+    }
+
+    private mutating func drained(_ account: [UInt8], _ now: UInt64) -> Used? {
+        guard var used = accounts[account] else { return nil }
+        used.messages.drain(limits.messages, now)
+        used.recipients.drain(limits.recipients, now)
+        accounts[account] = used.isEmpty ? nil : used
+        return used
+    }
+
+    /// Those whose hour is over go; if none is, all: more accounts than that do not send within one hour.
+    private mutating func sweep(_ now: UInt64) {
+        for account in Array(accounts.keys) { _ = drained(account, now) }
+        if accounts.count >= Self.maxAccounts { accounts.removeAll() }
+    }
+}
