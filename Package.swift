@@ -95,6 +95,7 @@ let package = Package(
         module("Services", "ClientConnections", ["Addresses", "ConnectionRules", "Posix", "ProxyProtocol", nio("NIOCore"), nio("NIOPosix")]),
         module("Services", "Injection", ["Addresses", "Boundaries", "Bytes", "CPosix", "Frames", "Posix"]),
         module("Services", "QueueAdministration", ["Boundaries", "Frames", "Posix"]),
+        module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "LoginAdministration", ["Boundaries", "Frames", "Posix"]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "SMTPReception", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "Reception", "SMTPServer"]),

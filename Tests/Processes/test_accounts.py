@@ -652,6 +652,6 @@ class TestPrivileged:
         assert not mailbox(server, f"joe@{DOMAIN}").exists()
 
     def test_an_account_that_deliveries_may_not_use(self, server):
-        for name, said in (("root", "below control/minuid"), ("nonexistent", "does not exist: useradd --system nonexistent")):
+        for name, said in (("root", "below control/minuid"), ("nonexistent", "there is no account nonexistent for mailboxes to belong to: useradd --system")):
             (server.home / "control/vmailuser").write_text(name + "\n")
             assert said in martlet(server, "user", "list", ok=False)
