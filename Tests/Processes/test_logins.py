@@ -1,188 +1,96 @@
-"""Logins as mail clients make them: smtplib, swaks and msmtp, with TLS, against role auth and accounts of ours."""
+"""Logins through the whole system: auth, lspawn, authcheck, and the administrator's commands. The test plays smtpd."""
 
 import contextlib
-import re
-import smtplib
+import json
+import os
 import socket
-import ssl
-import subprocess
-import time
 
 import pytest
-from martlet import HOST, LIMIT, Martlet, wait_until
-from test_tls import trusting
 
-DOMAIN = "accounts.example"
-JOE, PASSWORD = f"joe@{DOMAIN}", "p4ss canary word"
-ALICE = f"alice@{HOST}"
+from auth_role import CREDENTIALS, FAILURE, POP3, SUCCESS, THROTTLED, Asker, hashed
+from martlet import LIMIT, account, processes
+from test_authcheck import CHECKPW
+from test_privileged import PrivilegedMartlet, can_have_a_namespace
 
-
-@pytest.fixture(scope="module")
-def shared(programs):
-    instance = Martlet(programs)
-    try:
-        instance.user("alice")
-        instance.control("authmechanisms", "PLAIN\nLOGIN\nSCRAM-SHA-256\nCRAM-MD5")
-        instance.control("authsecrets", "1")
-        for door in ("submission", "submissions"):
-            instance.control(f"{door}listen", "127.0.0.1:0")
-        instance.start()
-        instance.certificate = instance.home / "tls/default/cert.pem"
-        wait_until(instance.certificate.exists, instance.log)
-        for arguments in (("domain", "add", DOMAIN), ("user", "add", JOE)):
-            done = instance.command("martlet", *arguments, stdin=PASSWORD.encode() + b"\n")
-            assert done.returncode == 0, done.stderr
-        wait_until(lambda: "starttls" in features(instance), instance.log)
-        yield instance
-    finally:
-        instance.clean()
-
-
-def features(server):
-    with smtplib.SMTP(*server.doors["submission"], timeout=LIMIT) as client:
-        client.ehlo("c")
-        return client.esmtp_features
-
-
-def mark():
-    return f"mark-{time.monotonic_ns()}"
-
-
-def arrived(server, word):
-    return wait_until(lambda: next((m for m in server.messages("alice") if word.encode() in m), None), lambda: f"no {word} in\n{server.log()}")
+needs_namespace = pytest.mark.skipif(not can_have_a_namespace(), reason="needs root and mount namespaces")
 
 
 @contextlib.contextmanager
-def encrypted(server, door):
-    context = trusting(server)
-    host, port = server.doors[door]
-    if door == "submissions":
-        client = smtplib.SMTP_SSL(timeout=LIMIT, context=context)
-        client._host = HOST
-        client._get_socket = lambda *_: context.wrap_socket(socket.create_connection((host, port), timeout=LIMIT), server_hostname=HOST)
-        client.connect(host, port)
-    else:
-        client = smtplib.SMTP(host, port, timeout=LIMIT)
-        client._host = HOST
-        client.starttls(context=context)
-    with client:
-        client.ehlo("c")
-        yield client
+def asking(home):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(LIMIT)
+        connection.connect(str(home.home / "run/auth/socket"))
+        yield Asker(connection)
 
 
-@pytest.mark.parametrize("door", ["submission", "submissions"])
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
-def test_smtplib(shared, door, mechanism):
-    word = mark()
-    with encrypted(shared, door) as client:
-        assert set(client.esmtp_features["auth"].split()) == {"PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5"}
-        client.user, client.password = JOE, PASSWORD
-        code, _ = client.auth(mechanism, getattr(client, f"auth_{mechanism.lower().replace('-', '_')}"))
-        assert code == 235
-        client.sendmail(JOE, [ALICE], f"Subject: {word}\r\n\r\nx\r\n")
-    assert re.search(rb"\n  by mail\.example with ESMTPSA \(TLSv1\.[23] \w+\); ", arrived(shared, word))
+@pytest.fixture
+def program(home):
+    """A site whose accounts are a program's."""
+    path = home.home / "checkpw"
+    path.write_text(CHECKPW.replace('b"<1@x>"', 'b""'))
+    path.chmod(0o755)
+    home.control("authbackends", f"accounts\nprogram {path}")
+    return home.start()
 
 
-def test_no_login_before_tls(shared):
-    assert "auth" not in features(shared)
-    with smtplib.SMTP(*shared.doors["submission"], timeout=LIMIT) as client:
-        client.ehlo("c")
-        assert client.docmd("AUTH", "PLAIN AGEAYg==") == (538, b"5.7.11 sorry, no login without TLS (#5.7.11)")
-        assert client.docmd("MAIL", f"FROM:<{JOE}>")[0] == 530
+def test_a_checkpassword_program(program):
+    with asking(program) as asker:
+        answer = asker.plain("alice", b"secret", service=POP3)
+        assert (answer.kind, answer.account, len(answer.ticket)) == (SUCCESS, "alice@example.org", 16)
+        assert asker.plain("alice", b"wrong").refusal == CREDENTIALS
+    assert not [a for _, a in processes().values() if a[:1] == ["martlet-authcheck"]]
 
 
-def test_wrong_passwords_and_foreign_senders(shared):
-    with encrypted(shared, "submissions") as client:
-        with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
-            client.login(JOE, "wrong", initial_response_ok=True)
-        assert refused.value.smtp_code == 535
-        client.user, client.password = JOE, PASSWORD
-        assert client.auth("PLAIN", client.auth_plain)[0] == 235
-        assert client.mail(f"boss@{DOMAIN}")[0] == 553
-        assert client.mail(JOE)[0] == 250
-        assert client.rcpt("far@elsewhere.example")[0] == 250
+def test_the_administrator_sees_bans_and_releases(program):
+    def listed():
+        return {(e["kind"], e["subject"]): e for e in map(json.loads, program.command("martlet", "auth", "list", "--json").stdout.splitlines())}
+
+    with asking(program) as asker:
+        assert asker.plain("alice", b"wrong", address="2001:db8:1:2::5").refusal == CREDENTIALS
+        found = listed()
+        assert found[("address", "2001:db8:1:2::/64")]["failures"] == 1
+        assert found[("network", "2001:db8:1::/48")]["failures"] == 1
+        assert found[("account", "alice")] == {"kind": "account", "subject": "alice", "failures": 1, "refused": False, "seconds": 0}
+        assert "account\talice\t1\t0" in program.command("martlet", "auth", "list").stdout.decode().splitlines()
+        assert asker.plain("alice", b"secret", address="192.0.2.1").kind == SUCCESS
+
+        for subject, address in (("192.0.2.1", "192.0.2.1"), ("192.0.2.0/24", "192.0.2.99"), ("Alice", "198.51.100.1"), ("2001:db8::/48", "2001:db8::9:0:0:1")):
+            assert program.command("martlet", "auth", "ban", subject).returncode == 0
+            assert asker.plain("alice", b"secret", address=address).refusal == THROTTLED
+            assert any(e["seconds"] is None and e["refused"] for e in listed().values())
+            assert program.command("martlet", "auth", "release", subject).returncode == 0
+            assert asker.plain("alice", b"secret", address=address).kind == SUCCESS
+        assert program.command("martlet", "auth", "ban", "192.0.2.1", "--for", "3600").returncode == 0
+        assert 3500 < listed()[("address", "192.0.2.1")]["seconds"] <= 3600
+
+    unknown = program.command("martlet", "auth", "release", "203.0.113.1")
+    assert unknown.returncode == 1 and b"nothing is known of 203.0.113.1" in unknown.stderr
+    for wrong in ("192.0.2.0/8", "192.0.2.0/", "/24", ""):
+        assert program.command("martlet", "auth", "ban", wrong).returncode == 64
 
 
-def swaks(server, *options):
-    host, port = server.doors["submissions" if "--tls-on-connect" in options else "submission"]
-    return subprocess.run(
-        ["swaks", "--server", host, "--port", str(port), "--from", JOE, "--to", ALICE, "--auth-user", JOE, "--auth-password", PASSWORD,
-         "--auth-hide-password", *options], capture_output=True, text=True, timeout=LIMIT)
+def test_without_auth_the_commands_say_so(home):
+    done = home.command("martlet", "auth", "list")
+    assert done.returncode == 1 and b"auth is not running" in done.stderr
 
 
-@pytest.mark.parametrize("tls", [["--tls"], ["--tls-on-connect"]])
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
-def test_swaks(shared, tls, mechanism):
-    word = mark()
-    done = swaks(shared, *tls, "--auth", mechanism, "--body", word)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"235 2\.7\.0 welcome", done.stdout)
-    arrived(shared, word)
-
-
-def test_swaks_without_tls_finds_no_auth(shared):
-    assert swaks(shared, "--auth", "PLAIN").returncode == 28
-
-
-@pytest.mark.parametrize("door", ["submission", "submissions"])
-@pytest.mark.parametrize("mechanism", ["plain", "login", "cram-md5", "scram-sha-256"])
-def test_msmtp(shared, tmp_path, door, mechanism):
-    """It checks the certificate, and speaks SCRAM."""
-    word = mark()
-    host, port = shared.doors[door]
-    configuration = tmp_path / "msmtprc"
-    configuration.write_text(
-        f"account default\nhost {host}\nport {port}\nfrom {JOE}\nauth {mechanism}\nuser {JOE}\npassword \"{PASSWORD}\"\ntls on\n"
-        f"tls_starttls {'off' if door == 'submissions' else 'on'}\ntls_host_override {HOST}\ntls_trust_file {shared.certificate}\n")
-    configuration.chmod(0o600)
-    done = subprocess.run(
-        ["msmtp", "-C", configuration, "--", ALICE], input=f"Subject: {word}\n\nx\n", capture_output=True, text=True, timeout=LIMIT)
-    assert done.returncode == 0, done.stderr
-    assert b" with ESMTPSA (" in arrived(shared, word)
-
-
-@pytest.mark.parametrize("together", [True, False])
-def test_tls_behind_a_proxy(programs, together):
-    """The header in front of a ClientHello, in one segment or two: TLS begins behind it, and the told address is logged."""
-    instance = Martlet(programs)
+@needs_namespace
+def test_users_of_the_system(programs):
+    """As root with nothing configured: the shadow file, which role auth cannot read."""
+    home = PrivilegedMartlet(programs)
+    home.users = {"alice": 7101, "toor": 0}
+    shadow = home.home / "shadow"
+    shadow.write_text("".join(f"{name}:{hashed(b'secret')}:19000:0:99999:7:::\n" for name in ("root", "toor", "alice")))
+    shadow.chmod(0o600)
+    home.more_of_etc = {"shadow": shadow}
     try:
-        instance.control("submissionslisten", "127.0.0.1:0")
-        instance.control("proxyclients", "127.0.0.1")
-        instance.start()
-        wait_until((instance.home / "tls/default/cert.pem").exists, instance.log)
-        time.sleep(1.1)
-        header = b"PROXY TCP4 192.0.2.77 203.0.113.1 4000 465\r\n"
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = trusting(instance).wrap_bio(incoming, outgoing, server_hostname=HOST)
-        with socket.create_connection(instance.doors["submissions"], timeout=LIMIT) as client:
-            if not together:
-                client.sendall(header)
-                header = b""
-
-            def until(step):
-                nonlocal header
-                while True:
-                    with contextlib.suppress(ssl.SSLWantReadError):
-                        result = step()
-                        client.sendall(outgoing.read())
-                        return result
-                    client.sendall(header + outgoing.read())
-                    header = b""
-                    data = client.recv(1 << 14)
-                    assert data, instance.log()
-                    incoming.write(data)
-
-            until(tls.do_handshake)
-            assert until(lambda: tls.read(1000)).startswith(b"220 mail.example ESMTP")
-            tls.write(b"AUTH PLAIN AGEAYg==\r\n")
-            assert until(lambda: tls.read(1000)).startswith(b"535 5.7.8")
-        instance.wait_for_log(r"^smtpd: login from 192\.0\.2\.77 by PLAIN failed: credentials$")
+        home.start()
+        with asking(home) as asker:
+            got = asker.plain("alice", b"secret", service=POP3)
+            assert (got.kind, got.account) == (SUCCESS, "alice")
+            assert asker.plain("alice@mail.example", b"secret").kind == SUCCESS
+            for login, password in (("alice", b"wrong"), ("root", b"secret"), ("toor", b"secret"), ("nobody-here", b"secret")):
+                answer = asker.plain(login, password)
+                assert (answer.kind, answer.refusal) == (FAILURE, CREDENTIALS), login
     finally:
-        instance.clean()
-
-
-def test_the_log_has_logins_and_no_secret(shared):
-    log = shared.log()
-    for mechanism in ("PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5"):
-        assert f"smtpd: login from 127.0.0.1 by {mechanism}: {JOE}\n" in log
-    assert PASSWORD not in log and "cDRzcyBjYW5hcnkgd29yZ" not in log
+        home.clean()
