@@ -97,7 +97,6 @@ let package = Package(
         module("Services", "QueueAdministration", ["Boundaries", "Frames", "Posix"]),
         module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "LoginAdministration", ["Boundaries", "Frames", "Posix"]),
-        module("Services", "Accounts", ["Addresses", "Bytes", "CDB", "Posix"]),
         module("Services", "SMTPReception", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Posix", "Reception", "SMTPServer"]),
         module("Services", "Resolver", ["Addresses", "Bytes", "ControlFiles", "CUnbound", "Frames", "Posix"]),
         module("Services", "Routing", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Posix"]),
