@@ -66,6 +66,8 @@ extension ControlSetting {
         ControlSetting(
             "authmechanisms", .list(whenAbsent: "Clients log in by PLAIN or LOGIN."), "Login mechanism: ", "", ours: true,
             "PLAIN, LOGIN, SCRAM-SHA-256, CRAM-MD5 or APOP, one a line."),
+        ControlSetting(
+            "authsecrets", .number(0), "Keeping of passwords themselves is ", "", ours: true, "Not 0: passwords are kept as they are, for CRAM-MD5 and APOP."),
         ControlSetting("bounceformat", .text("report"), "Bounce format is ", "", ours: true, "report: multipart/report; qsbmf: the bytes of qmail."),
         ControlSetting(
             "bouncemaxbytes", .number(1_048_576), "Bounces return whole messages of up to ", " bytes", ours: true,
