@@ -11,8 +11,11 @@ import Testing
         var rows: [String: String] = [:]
         for line in String(decoding: text, as: UTF8.self).split(separator: "\n") where line.hasPrefix("| `") {
             let cells = line.split(separator: "|").map { $0.drop { $0 == " " } }
-            let name = cells[0].dropFirst().prefix { $0 != "`" }
-            rows[String(name)] = String(cells[2].prefix { $0 != " " })
+            // Tables of other things have fewer columns; files that differ in nothing share a row.
+            guard cells.count >= 5 else { continue }
+            for name in cells[0].split(separator: ",") {
+                rows[name.filter { $0 != "`" && $0 != " " }] = String(cells[2].prefix { $0 != " " })
+            }
         }
         return rows
     }
