@@ -18,6 +18,8 @@ final class Dialog {
     private(set) var begun = 0
     private(set) var aborted = 0
     private(set) var asked: [Address] = []
+    /// What the program of RCPTCHECK was asked: sender, recipient and HELO.
+    private(set) var checked: [String] = []
     private(set) var isClosed = false
     /// What the queue says; nil leaves the question open.
     var queueAnswer: Session.QueueAnswer? = .accepted(time: 1_700_000_000, qp: 42)
@@ -65,6 +67,9 @@ final class Dialog {
     func encrypt() {
         perform(session.tlsBegan(TLSDetails(version: Array("TLSv1.3".utf8), cipher: Array("TLS_AES_128_GCM_SHA256".utf8))))
     }
+    func awaitLists() { session.awaitsLists = true }
+    func answer(lists text: [UInt8]?) { perform(session.listsAnswered(text, moment)) }
+    func answer(_ outcome: Session.CheckOutcome) { perform(session.checkAnswered(outcome, moment)) }
     func hangUp() { perform(session.clientEnded()) }
 
     func answer(_ answer: Session.LoginAnswer) { perform(session.loginAnswered(answer, moment)) }
@@ -116,6 +121,8 @@ final class Dialog {
                 aborted += 1
                 current = nil
             case .startTLS: handshakes += 1
+            case .checkRecipient(let sender, let recipient, let helo):
+                checked.append("\(sender.bytes.text) \(recipient.bytes.text) \(helo.text)")
             case .beginLogin(let mechanism, let initial):
                 logins.append(mechanism)
                 loginAnswered(login(mechanism, initial))

@@ -203,6 +203,8 @@ int martlet_set_nonblocking(int descriptor) {
     return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
 }
 
+int martlet_sync_file_system(int descriptor) { return syncfs(descriptor); }
+
 char *const *martlet_environment(void) { return environ; }
 
 static char *const *arguments;

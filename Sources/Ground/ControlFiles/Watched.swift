@@ -48,10 +48,12 @@ package struct FileState: Equatable, Sendable {
     private let seconds: Int
     private let nanoseconds: Int
 
+    package static let missing = FileState(inode: 0, size: -1, seconds: 0, nanoseconds: 0)
+
     /// A missing file has a state of its own.
     package static func of(_ path: String) -> FileState {
         var info = stat()
-        guard stat(path, &info) == 0 else { return FileState(inode: 0, size: -1, seconds: 0, nanoseconds: 0) }
+        guard stat(path, &info) == 0 else { return missing }
         return FileState(
             inode: UInt64(info.st_ino), size: Int64(info.st_size), seconds: info.st_mtim.tv_sec, nanoseconds: info.st_mtim.tv_nsec)
     }

@@ -8,6 +8,8 @@ package enum NameLookup {
         case exchangers = 1
         /// A and AAAA together.
         case addresses = 2
+        /// TXT.
+        case texts = 3
     }
 
     package struct Question: Hashable, Sendable {
@@ -55,12 +57,18 @@ package enum NameLookup {
         /// In preference order is not promised. Never empty.
         case exchangers([Exchanger])
         case addresses([IPAddress])
+        /// The strings of each record put together (RFC 1035 §3.3.14). Never empty; each of at most ``maxText`` bytes.
+        case texts([ArraySlice<UInt8>])
         /// NXDOMAIN.
         case noSuchName
         /// The name exists, without records of this kind.
         case noData
         /// SERVFAIL, time-out, or an answer beyond the caps.
         case temporaryFailure
+
+        package static let maxText = 4096
+        /// What fits an answer.
+        package static let maxTexts = 14
     }
 
     package struct Answer: Equatable, Sendable {
@@ -93,6 +101,13 @@ package enum NameLookup {
                     addresses.append(address)
                 }
                 result = .addresses(addresses)
+            case 70:
+                var texts: [ArraySlice<UInt8>] = []
+                while !reader.isAtEnd {
+                    guard let text = reader.counted() else { throw .malformed(70) }
+                    texts.append(text)
+                }
+                result = .texts(texts)
             case 67: result = .noSuchName
             case 68: result = .noData
             case 69: result = .temporaryFailure
@@ -106,6 +121,7 @@ package enum NameLookup {
                 switch result {
                 case .exchangers: 65
                 case .addresses: 66
+                case .texts: 70
                 case .noSuchName: 67
                 case .noData: 68
                 case .temporaryFailure: 69
@@ -120,6 +136,7 @@ package enum NameLookup {
                     }
                 case .addresses(let addresses):
                     for address in addresses { $0.append(counted: address.bytes) }
+                case .texts(let texts): for text in texts { $0.append(counted: text) }
                 case .noSuchName, .noData, .temporaryFailure: break
                 }
             }

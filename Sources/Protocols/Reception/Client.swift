@@ -17,6 +17,12 @@ package struct Client: Equatable, Sendable {
     package var relay: [UInt8]?
     /// DATABYTES, when it overrides `control/databytes`; 0 is no limit.
     package var databytes: UInt64?
+    /// RCPTCHECK: the program that is asked about recipients.
+    package var recipientCheck: [UInt8]?
+    /// RBLSMTPD: what is said to the client instead of looking into lists; empty lets it in.
+    package var listText: [UInt8]?
+    /// FIXCRIO: a bare LF in this client's messages is a line end.
+    package var mendsLineEnds = false
     /// Nil on a connection in clear.
     package var tls: TLSDetails?
 

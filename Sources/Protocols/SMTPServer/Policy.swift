@@ -10,23 +10,31 @@ package final class Policy: Sendable {
     package let databytes: UInt64
     private let localIPHost: [UInt8]?
     private let ownAddresses: Set<IPAddress>
-    private let badSenders: Set<[UInt8]>
+    private let badSenders: AddressPatterns
+    let badHelos: AddressPatterns
+    let badRecipients: AddressPatterns
+    /// Nil: whoever is in rcpthosts' domains.
+    let goodRecipients: AddressPatterns?
     package let rcpthosts: Rcpthosts
     /// Ask route about each recipient that is let in. Stock qmail-smtpd does not.
     package let checksRecipients: Bool
 
     /// - Parameters:
     ///   - localIPHost: replaces a domain `[d.d.d.d]` that is one of `ownAddresses`; nil switches it off.
-    ///   - badMailFrom: addresses and `@domain`.
+    ///   - goodRcptTo: nil when there is no such file.
     package init(
-        greeting: [UInt8], databytes: UInt64 = 0, localIPHost: [UInt8]? = nil, ownAddresses: Set<IPAddress> = [], badMailFrom: [[UInt8]] = [],
+        greeting: [UInt8], databytes: UInt64 = 0, localIPHost: [UInt8]? = nil, ownAddresses: Set<IPAddress> = [],
+        badMailFrom: [[UInt8]] = [], badHelo: [[UInt8]] = [], badRcptTo: [[UInt8]] = [], goodRcptTo: [[UInt8]]? = nil,
         rcpthosts: Rcpthosts = Rcpthosts(nil), checksRecipients: Bool = false
     ) {
         self.greeting = greeting
         self.databytes = databytes
         self.localIPHost = localIPHost
         self.ownAddresses = ownAddresses
-        badSenders = Set(badMailFrom.map { $0.lowercasedASCII() })
+        badSenders = AddressPatterns(badMailFrom)
+        badHelos = AddressPatterns(badHelo)
+        badRecipients = AddressPatterns(badRcptTo)
+        goodRecipients = goodRcptTo.map(AddressPatterns.init)
         self.rcpthosts = rcpthosts
         self.checksRecipients = checksRecipients
     }
@@ -41,11 +49,6 @@ package final class Policy: Sendable {
         return address[...at] + localIPHost
     }
 
-    /// spec-qmail §13.3: the whole address, or `@domain`. The null sender cannot be listed.
-    func isBad(_ sender: Address) -> Bool {
-        guard !badSenders.isEmpty, !sender.isNull else { return false }
-        let folded = sender.bytes.lowercasedASCII()
-        if badSenders.contains(folded) { return true }
-        return folded.lastIndex(of: ASCII.at).map { badSenders.contains(Array(folded[$0...])) } ?? false
-    }
+    /// spec-qmail §13.3. The null sender cannot be listed.
+    func isBad(_ sender: Address) -> Bool { !sender.isNull && badSenders.match(sender.bytes) }
 }

@@ -17,6 +17,8 @@ package struct Session: ~Copyable {
         case send([UInt8])
         /// Ask who this is; answered by ``routeAnswered(_:_:)``.
         case askRoute(Address)
+        /// Ask the program of RCPTCHECK; answered by ``checkAnswered(_:_:)``.
+        case checkRecipient(sender: Address, recipient: Address, helo: [UInt8])
         /// A message begins.
         case begin
         /// More of it, with LF line ends.
@@ -91,6 +93,8 @@ package struct Session: ~Copyable {
         case mail(Transaction)
         /// Route is asked about this recipient.
         case checking(Transaction, Address)
+        /// The program of RCPTCHECK is asked about this recipient.
+        case verifying(Transaction, Address)
         case data(Transfer)
         /// Between two chunks of BDAT.
         case chunked(Transfer)
@@ -116,9 +120,13 @@ package struct Session: ~Copyable {
     let service: Service
     let limits: Limits
     let policy: Policy
-    private(set) var client: Client
+    package private(set) var client: Client
     /// STARTTLS was offered, and may still be asked for when TLS is not ready any more.
     var hasOfferedTLS = false
+    /// Whether lists have this client is not known yet: no recipient is taken before ``listsAnswered(_:_:)``.
+    package var awaitsLists = false
+    /// Why this client's mail is not taken.
+    var listing: Reply?
     let logins: LoginOffer
     /// Of messages of those who have logged in.
     let completion: HeaderCompletion?
@@ -157,6 +165,7 @@ package struct Session: ~Copyable {
         self.limits = limits
         self.policy = policy
         self.client = client
+        listing = service == .smtp ? client.listText.flatMap(Reply.init(rblsmtpd:)) : nil
     }
 
     package var progress: Deadlines.Progress {
@@ -165,9 +174,10 @@ package struct Session: ~Copyable {
 
     package var phase: Phase {
         switch state {
+        case .mail where awaitsLists: .waiting
         case .idle, .mail, .chunked, .responseDue, .confirmationDue: .command
         case .data, .chunk, .refusedChunk: .message
-        case .checking, .awaitingQueue, .permitting, .startingTLS, .handshaking: .waiting
+        case .checking, .verifying, .awaitingQueue, .permitting, .startingTLS, .handshaking: .waiting
         case .loggingIn: .login
         case .closed: .closed
         }
@@ -229,7 +239,12 @@ package struct Session: ~Copyable {
     package mutating func routeAnswered(_ verdict: RecipientVerdict, _ moment: Moment) -> [Action] {
         guard case .checking(let transaction, let recipient) = state else { return [] }
         state = .mail(transaction)
-        if verdict == .nonexistent { refuse(.noMailbox) } else { accept(recipient) }
+        if verdict == .nonexistent { refuse(.noMailbox) } else { verify(recipient, transaction) }
+        return goOn(moment)
+    }
+
+    /// After an answer: with what the client has sent meanwhile.
+    mutating func goOn(_ moment: Moment) -> [Action] {
         processHeld(moment)
         return takeActions()
     }
@@ -289,7 +304,8 @@ package struct Session: ~Copyable {
         case .chunk(var transfer, let remaining, let isLast):
             transfer.refused(answer)
             state = .chunk(transfer, remaining: remaining, isLast: isLast)
-        case .idle, .mail, .checking, .refusedChunk, .permitting, .loggingIn, .responseDue, .confirmationDue, .startingTLS, .handshaking, .closed:
+        case .idle, .mail, .checking, .verifying, .refusedChunk, .permitting, .loggingIn, .responseDue, .confirmationDue, .startingTLS, .handshaking,
+            .closed:
             break
         }
         return takeActions()
@@ -344,7 +360,8 @@ package struct Session: ~Copyable {
             switch state {
             case .closed: return input.count
             case .idle where isShuttingDown: close(with: .shuttingDown)
-            case .checking, .awaitingQueue, .permitting: return position
+            case .checking, .verifying, .awaitingQueue, .permitting: return position
+            case .mail where awaitsLists: return position
             case .loggingIn: close(with: .inputBeforeLogin)
             case .startingTLS: close(with: .inputBeforeTLS)
             case .handshaking: drop()

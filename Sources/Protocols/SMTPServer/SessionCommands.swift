@@ -115,6 +115,7 @@ extension Session {
         }
         guard var recipient = address(path, isUTF8: transaction.isUTF8) else { return }
         if transaction.isBadSender { return refuse(.badSender) }
+        if let refusal = refusalOfClient { return refuse(refusal) }
         if let suffix = relay {
             guard let extended = Address(recipient.bytes + suffix) else { return refuse(.syntaxError) }
             recipient = extended
@@ -125,14 +126,23 @@ extension Session {
             case .unreadable: return close(with: .unreadableControls)
             }
         }
+        if policy.badRecipients.match(recipient.bytes) { return refuse(.badRecipient) }
+        if relay == nil, policy.goodRecipients?.match(recipient.bytes) == false { return refuse(.noMailbox) }
         guard transaction.recipients.count < limits.recipients else { return refuse(.tooManyRecipients) }
         guard transaction.recipients.count < transaction.allowedRecipients else { return refuseForLimit() }
         if profile.isStrict, policy.checksRecipients {
             state = .checking(transaction, recipient)
             actions.append(.askRoute(recipient))
         } else {
-            accept(recipient)
+            verify(recipient, transaction)
         }
+    }
+
+    /// Lists are for strangers; people's mail programs call themselves anything.
+    private var refusalOfClient: Reply? {
+        guard account == nil else { return nil }
+        if relay == nil, let listing { return listing }
+        return policy.badHelos.match(helo) ? .badHelo : nil
     }
 
     /// RELAYCLIENT, which a login has as well.

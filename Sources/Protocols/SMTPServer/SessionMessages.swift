@@ -29,7 +29,7 @@ extension Session {
             completion.uniqueName += ".\(transactions)"
             return SubmittedHeader(completion, sender: transaction.sender, now: moment.time)
         }
-        return Transfer(transaction, hasDots: hasDots, header)
+        return Transfer(transaction, hasDots: hasDots, header, mendsLineEnds: client.mendsLineEnds)
     }
 
     mutating func begin(_ moment: Moment) {
@@ -159,7 +159,7 @@ extension Session {
             state = before
             abandonMessage()
         case .loggingIn, .responseDue: actions.append(.cancelLogin)
-        case .idle, .mail, .checking, .refusedChunk, .awaitingQueue, .confirmationDue, .startingTLS, .handshaking, .closed: break
+        case .idle, .mail, .checking, .verifying, .refusedChunk, .awaitingQueue, .confirmationDue, .startingTLS, .handshaking, .closed: break
         }
     }
 }

@@ -5,6 +5,8 @@ internal import WireContent
 struct Transfer {
     let transaction: Transaction
     private var decoder: ContentDecoder
+    /// A bare LF is a line end, which it becomes by being kept, and no reason to refuse. It ends no message, and a dot behind it is text.
+    private let mendsLineEnds: Bool
     private var meter = ContentMeter()
     private var discarded = 0
     /// Of a submission, until it has ended.
@@ -14,14 +16,15 @@ struct Transfer {
     /// Whether the queue still gets the content. A message that failed is read to its true end, but for nobody.
     private(set) var isForwarded = true
 
-    init(_ transaction: Transaction, hasDots: Bool, _ header: SubmittedHeader? = nil) {
+    init(_ transaction: Transaction, hasDots: Bool, _ header: SubmittedHeader? = nil, mendsLineEnds: Bool = false) {
         self.transaction = transaction
         self.header = header
         decoder = ContentDecoder(hasDots: hasDots)
+        self.mendsLineEnds = mendsLineEnds
     }
 
     var isAtEnd: Bool { decoder.isAtEnd }
-    var hasBareLF: Bool { decoder.strays.contains(.bareLF) }
+    var hasBareLF: Bool { !mendsLineEnds && decoder.strays.contains(.bareLF) }
 
     /// - Returns: the content for the queue, empty when there is none to hand on, and how many bytes of `input` were of this message.
     mutating func receive(_ input: UnsafeRawBufferPointer) -> (content: [UInt8], consumed: Int) {
@@ -55,7 +58,7 @@ struct Transfer {
     /// Why this message cannot be accepted, nil as long as it can. In qmail's order (spec-qmail §13.2): hops, size, queue; before them what breaks the protocol.
     func failure(databytes: UInt64, _ limits: Limits, _ profile: Profile) -> Reply? {
         if !profile.endsSessionAtBareLF {
-            if !decoder.strays.isDisjoint(with: [.bareCR, .bareLF]) { return .strayNewline }
+            if decoder.strays.contains(.bareCR) || hasBareLF { return .strayNewline }
             if decoder.strays.contains(.nul) { return .nulInMessage }
         }
         if meter.hops > limits.hops { return .tooManyHops }

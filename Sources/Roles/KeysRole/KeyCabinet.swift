@@ -50,9 +50,12 @@ final class KeyCabinet {
         }
     }
 
-    /// - Returns: nil when there is no such file.
+    /// - Returns: nil when there is neither file.
     private func load(key keyFile: String, certificate: String) throws -> SigningKey? {
-        guard let pem = try readSmallFile(keyFile, maxBytes: Self.maxFileBytes) else { return nil }
+        guard let pem = try readSmallFile(keyFile, maxBytes: Self.maxFileBytes) else {
+            guard FileState.of(certificate) != .missing else { return nil }
+            throw ControlFileError(file: keyFile, line: 0, problem: "is missing, and \(certificate) is there")
+        }
         guard let key = SigningKey(pem: pem) else {
             throw ControlFileError(
                 file: keyFile, line: 0, problem: "is no private key in PEM that can be used (ECDSA, RSA or Ed25519, without a password)")

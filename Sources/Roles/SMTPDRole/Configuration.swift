@@ -19,6 +19,8 @@ struct Configuration {
     private let qmqpRules: ConnectionRules
     /// Proxies, whose connections begin with a PROXY header.
     let proxyClients: Networks
+    /// Asked about clients who are strangers.
+    let clientLists: [ClientList]
     let logins: Logins.LoginOffer
     /// Of submissions; each gives it a name of its own.
     let completion: HeaderCompletion
@@ -31,8 +33,8 @@ struct Configuration {
 
     static let files =
         Policy.files + Logins.LoginOffer.files + [
-            "timeoutsmtpd", "maxrecipients", "smtprules", "qmqprules", "proxyclients", "concurrencyincoming", "concurrencyperip", "defaulthost",
-            "defaultdomain", "plusdomain", "idhost",
+            "timeoutsmtpd", "maxrecipients", "smtprules", "qmqprules", "proxyclients", "dnsbllist", "concurrencyincoming", "concurrencyperip",
+            "defaulthost", "defaultdomain", "plusdomain", "idhost",
         ]
     private static let defaultConcurrency: UInt64 = 4000
     private static let defaultConcurrencyPerAddress: UInt64 = 50
@@ -49,6 +51,7 @@ struct Configuration {
         rules = try Configuration.rules(control, "smtprules")
         qmqpRules = try Configuration.rules(control, "qmqprules")
         proxyClients = try Networks(control, "proxyclients")
+        clientLists = try Configuration.clientLists(control)
         logins = try Logins.LoginOffer(control)
         completion = try Configuration.completion(control)
         concurrency = try Configuration.count(control, "concurrencyincoming", default: Configuration.defaultConcurrency)
@@ -66,6 +69,15 @@ struct Configuration {
             return try ConnectionRules(try control.bytes(name) ?? [])
         } catch let bad as ConnectionRules.BadLine {
             throw ControlFileError(file: control.file(name), line: bad.number, problem: "not a rule of tcprules: \(logsafe(bad.line))")
+        }
+    }
+
+    private static func clientLists(_ control: ControlDirectory) throws -> [ClientList] {
+        try (control.list("dnsbllist") ?? []).map { line in
+            guard let list = ClientList(line) else {
+                throw ControlFileError(file: control.file("dnsbllist"), line: 0, problem: "not [-+=]BASE[:TEXT]: \(logsafe(line))")
+            }
+            return list
         }
     }
 

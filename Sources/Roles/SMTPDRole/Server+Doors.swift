@@ -24,10 +24,28 @@ extension Server {
         case .submission, .submissions: return submission(client, address, configuration, encryption, onEnd)
         // Role access has those that read mail.
         case .smtp, .smtps, .lmtp, .pop3, .pop3s:
-            let session = Session(.modern, configuration.limits, configuration.policy, client, service: door == .lmtp ? .lmtp : .smtp)
-            return SessionHandler(session, configuration.deadlines, queue, route, encryption, onEnd: onEnd)
+            return mail(client, address, configuration, encryption, door == .lmtp ? .lmtp : .smtp, onEnd)
         }
     }
+
+    private func mail(
+        _ client: Client, _ address: IPAddress?, _ configuration: Configuration, _ encryption: Encryption, _ service: Service,
+        _ onEnd: @escaping (any Connection) -> Void
+    ) -> any Connection {
+        var session = Session(.modern, configuration.limits, configuration.policy, client, service: service)
+        // Those that a rule knows are no strangers.
+        guard let address, service == .smtp, client.relay == nil, client.listText == nil else {
+            return SessionHandler(session, configuration.deadlines, queue, route, encryption, nil, checks, onEnd: onEnd)
+        }
+        let answered = ListAnswer()
+        session.awaitsLists = lists.look(address, in: configuration.clientLists) { answered.handler?.listsAnswered($0) }
+        let handler = SessionHandler(session, configuration.deadlines, queue, route, encryption, nil, checks, onEnd: onEnd)
+        answered.handler = handler
+        return handler
+    }
+
+    /// Whom an answer is for that was asked for before there was anybody.
+    private final class ListAnswer { weak var handler: SessionHandler<Session>? }
 
     private func submission(
         _ client: Client, _ address: IPAddress?, _ configuration: Configuration, _ encryption: Encryption,
@@ -40,7 +58,7 @@ extension Server {
         let session = Session(
             .modern, configuration.limits, configuration.policy, client, service: .submission, logins: logins, completion: completion)
         let login = ClientLogin(auth, from: address)
-        return SessionHandler(session, configuration.deadlines, queue, route, encryption, login, onEnd: onEnd)
+        return SessionHandler(session, configuration.deadlines, queue, route, encryption, login, checks, onEnd: onEnd)
     }
 }
 

@@ -23,6 +23,8 @@ final class Server {
     let route: RouteClient
     let auth: AuthClient
     let tls: ServerTLS
+    let lists: ListClient
+    let checks: RecipientChecks
     /// Connections that began here, for names that no other has.
     private(set) var accepted: UInt64 = 0
     private let descriptors: Int
@@ -53,6 +55,8 @@ final class Server {
         route = RouteClient(on: loop)
         auth = AuthClient(on: loop)
         tls = ServerTLS(on: loop, role: "smtpd")
+        lists = ListClient(on: loop)
+        checks = RecipientChecks(on: loop)
         descriptors = descriptorLimit()
         queue.onWritable = { [unowned self] in
             for connection in connections.values { connection.resumeReading() }
@@ -172,6 +176,7 @@ final class Server {
             this.value.route.stop()
             this.value.auth.stop()
             this.value.tls.stop()
+            this.value.lists.stop()
         }
     }
 }

@@ -35,6 +35,8 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
     private let encryption: Encryption?
     /// Nil where nobody logs in.
     private let login: ClientLogin?
+    /// Nil where no program is asked about recipients.
+    private let checks: RecipientChecks?
     private let onEnd: (any Connection) -> Void
     private var context: ChannelHandlerContext?
     private var submission: Submission?
@@ -51,7 +53,7 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
 
     init(
         _ session: consuming Machine, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, _ encryption: Encryption? = nil,
-        _ login: ClientLogin? = nil, onEnd: @escaping (any Connection) -> Void
+        _ login: ClientLogin? = nil, _ checks: RecipientChecks? = nil, onEnd: @escaping (any Connection) -> Void
     ) {
         self.session = session
         deadlines = Deadlines(limits, now: Self.now)
@@ -59,6 +61,7 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
         self.route = route
         self.encryption = encryption
         self.login = login
+        self.checks = checks
         self.onEnd = onEnd
     }
 
@@ -128,6 +131,8 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
 
     // MARK: Other events
 
+    func listsAnswered(_ text: [UInt8]?) { finish(session.listsAnswered(text, moment)) }
+
     func queueAnswered(_ answer: Session.QueueAnswer) {
         submission = nil
         finish(session.queueAnswered(answer, moment))
@@ -171,6 +176,11 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
                 verdict = route.ask(recipient) { [weak self] verdict in
                     guard let self else { return }
                     finish(session.routeAnswered(verdict, moment))
+                }
+            case .checkRecipient(let sender, let recipient, let helo):
+                checks?.run(session.client, sender: sender, recipient: recipient, helo: helo) { [weak self] outcome in
+                    guard let self else { return }
+                    finish(session.checkAnswered(outcome, moment))
                 }
             // A reply in front of it may have found the client gone.
             case .begin: if !hasEnded { submission = Submission(stream: queue.begin(for: self)) }

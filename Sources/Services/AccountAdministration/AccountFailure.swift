@@ -1,5 +1,5 @@
-private import Bytes
 package import Accounts
+private import Bytes
 private import Glibc
 package import Posix
 
@@ -19,7 +19,7 @@ package enum AccountFailure: Error, Equatable, CustomStringConvertible {
     case losesMail(AccountAddress)
     case folderInUse(String)
     case busy
-    case system(SystemError)
+    case trouble(SystemError)
     case database(String)
     /// Stored, but mail and logins go by what was before.
     case notInEffect(SystemError)
@@ -34,14 +34,15 @@ package enum AccountFailure: Error, Equatable, CustomStringConvertible {
         case .noSuchMailbox(let address): "there is no mailbox \(address.bytes.text): look in martlet user list"
         case .noSuchAlias(let address): "there is no alias \(address.bytes.text): look in martlet alias list"
         case .noSuchPassword(let address, let label): "\(address.bytes.text) has no application password '\(label)': look in martlet user app list"
-        case .passwordExists(let address, let label): "\(address.bytes.text) has an application password '\(label)' already: remove it, or take another label"
+        case .passwordExists(let address, let label):
+            "\(address.bytes.text) has an application password '\(label)' already: remove it, or take another label"
         case .tooManyPasswords(let address):
             "\(address.bytes.text) has \(LoginRecord.maxPasswords) passwords, which is the most: remove one that is not used"
         case .tooManyTargets: "an address leads to \(AccountAdministration.maxTargetBytes) bytes of addresses at most: make it a mailing list"
         case .losesMail(let address): "mail for \(address.bytes.text) would be lost: give it an address to send mail on to, or let it keep mail"
         case .folderInUse(let path): "\(path) is there with the mail of an earlier mailbox: take it over with --adopt, or move it away"
         case .busy: "another command has been changing accounts for \(AccountAdministration.lockSeconds) seconds: wait, and run this again"
-        case .system(let error):
+        case .trouble(let error):
             error.errno == EACCES || error.errno == EPERM
                 ? "no permission (\(error)): run this as root, or as the account that runs Martlet" : "\(error)"
         case .database(let text): "\(AccountAdministration.databasePath): \(text)"

@@ -1,5 +1,6 @@
 internal import Accounts
 private import Bytes
+private import CPosix
 private import Glibc
 internal import Posix
 
@@ -21,12 +22,13 @@ struct MailboxFolders {
         let path = Self.path(address)
         do throws(SystemError) {
             for (folder, mode) in [
-                (Self.root, Self.passageMode), ("\(Self.root)/\(AccountDirectory.forwardingHome)", 0o755), (Self.folder(address.domain), Self.passageMode),
+                (Self.root, Self.passageMode), ("\(Self.root)/\(AccountDirectory.forwardingHome)", 0o755),
+                (Self.folder(address.domain), Self.passageMode),
             ] { try Self.makeFolder(folder, mode) }
             guard try isThere(path) else { return try makeNew(path, in: Self.folder(address.domain)) }
-        } catch { throw .system(error) }
+        } catch { throw .trouble(error) }
         guard adopts || isEmpty(path) else { throw .folderInUse(path) }
-        do throws(SystemError) { try complete(path) } catch { throw .system(error) }
+        do throws(SystemError) { try complete(path) } catch { throw .trouble(error) }
     }
 
     private func isThere(_ path: String) throws(SystemError) -> Bool {
@@ -64,8 +66,8 @@ struct MailboxFolders {
         do throws(SystemError) {
             let directory = try FileDescriptor.open(Self.root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             let raw = directory.raw
-            try check("sync", Self.root) { syncfs(raw) }
-        } catch { throw .system(error) }
+            try check("sync", Self.root) { martlet_sync_file_system(raw) }
+        } catch { throw .trouble(error) }
     }
 
     /// Nothing but an empty Maildir: no mail, and no instructions of an earlier owner.
@@ -111,7 +113,7 @@ struct MailboxFolders {
                 throw SystemError(call: "rename", subject: Self.path(address), errno: errno)
             }
             try remove(removed)
-        } catch { throw .system(error) }
+        } catch { throw .trouble(error) }
     }
 
     /// The folder of a domain that is gone, unless mail is left there.
@@ -139,7 +141,9 @@ struct MailboxFolders {
             try withPath(name) { (name) throws(SystemError) in
                 if unlinkat(raw, name, 0) == 0 || errno == ENOENT { return }
                 guard errno == EISDIR || errno == EPERM else { throw SystemError(call: "unlink", subject: String(cString: name), errno: errno) }
-                try empty(FileDescriptor(owning: try check("open") { openat(raw, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }), depth: depth + 1)
+                try empty(
+                    FileDescriptor(owning: try check("open") { openat(raw, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }), depth: depth + 1
+                )
                 try check("rmdir", String(cString: name)) { unlinkat(raw, name, AT_REMOVEDIR) }
             }
         }

@@ -103,7 +103,7 @@ package struct ExchangerSearch {
     private mutating func answeredExchangers(_ result: NameLookup.Result) -> Step {
         switch result {
         case .temporaryFailure: return .ended(DeliveryTexts.noHostFoundNow)
-        case .noSuchName, .noData, .addresses: return askHostItself()
+        case .noSuchName, .noData, .addresses, .texts: return askHostItself()
         case .exchangers(let exchangers): return askForAddresses(of: exchangers)
         }
     }
@@ -128,7 +128,7 @@ package struct ExchangerSearch {
         switch result {
         case .addresses(let addresses): add(addresses, preference: preference, exchanger: exchanger)
         case .temporaryFailure: sawTemporaryFailure = true
-        case .noSuchName, .noData, .exchangers:
+        case .noSuchName, .noData, .exchangers, .texts:
             if asksHostItself { return .ended(DeliveryTexts.noHost(named: name[...])) }
         }
         return waiting.isEmpty ? conclude() : .ask([])

@@ -14,6 +14,17 @@ package enum RecordData {
 
     /// RFC 1035 §3.4.1 (A) and RFC 3596 §2.2 (AAAA).
     package static func address(_ data: ArraySlice<UInt8>) -> IPAddress? { IPAddress(data) }
+
+    /// RFC 1035 §3.3.14 (TXT): the strings put together.
+    package static func text(_ data: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        var reader = ByteReader(data)
+        var text: [UInt8] = []
+        while let length = reader.byte() {
+            guard let part = reader.bytes(Int(length)) else { return nil }
+            text += part
+        }
+        return text.count <= NameLookup.Result.maxText ? text[...] : nil
+    }
 }
 
 /// A whole DNS message, looked through for what libunbound does not say.

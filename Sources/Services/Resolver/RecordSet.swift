@@ -24,6 +24,18 @@ extension NameLookup.Result {
         }
     }
 
+    /// From the TXT query.
+    init(texts set: RecordSet) {
+        switch set {
+        case .data(let records):
+            let texts = Array(records.lazy.compactMap { RecordData.text($0) }.prefix(Self.maxTexts))
+            self = texts.isEmpty ? .temporaryFailure : .texts(texts)
+        case .noSuchName: self = .noSuchName
+        case .noData: self = .noData
+        case .failure: self = .temporaryFailure
+        }
+    }
+
     /// From the A and the AAAA query. Addresses of one family are enough: servers that fail at AAAA questions are many.
     init(addresses v4: RecordSet, _ v6: RecordSet) {
         var addresses: [ArraySlice<UInt8>] = []

@@ -103,6 +103,7 @@ package final class Resolver {
         guard DomainName.isAskable(name) else { return completion(.noSuchName) }
         switch kind {
         case .exchangers: query(.mx, name) { completion(NameLookup.Result(exchangers: $0)) }
+        case .texts: query(.txt, name) { completion(NameLookup.Result(texts: $0)) }
         case .addresses:
             var first: RecordSet?
             let take = { (set: RecordSet, isV4: Bool) in
@@ -120,6 +121,7 @@ package final class Resolver {
     private enum RecordType: Int32 {
         case a = 1
         case mx = 15
+        case txt = 16
         case aaaa = 28
     }
 

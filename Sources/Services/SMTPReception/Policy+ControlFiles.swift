@@ -10,7 +10,9 @@ package import SMTPServer
 /// to them.
 extension Policy {
     /// Those that make a policy, for whoever watches them.
-    package static let files = ["me", "smtpgreeting", "localiphost", "rcpthosts", "morercpthosts.cdb", "badmailfrom", "databytes"]
+    package static let files = [
+        "me", "smtpgreeting", "localiphost", "rcpthosts", "morercpthosts.cdb", "badmailfrom", "badhelo", "badrcptto", "goodrcptto", "databytes",
+    ]
 
     /// - Parameter checksRecipients: ask route about each recipient.
     /// - Throws: ``ControlFileError`` when there is no greeting; ``SystemError`` when a file cannot be read, or the own addresses cannot.
@@ -20,8 +22,9 @@ extension Policy {
         }
         self.init(
             greeting: greeting, databytes: try control.integer("databytes") ?? 0, localIPHost: try control.lineOrMe("localiphost"),
-            ownAddresses: try Policy.ownAddresses(), badMailFrom: try control.list("badmailfrom") ?? [], rcpthosts: try Rcpthosts(control),
-            checksRecipients: checksRecipients)
+            ownAddresses: try Policy.ownAddresses(), badMailFrom: try control.list("badmailfrom") ?? [],
+            badHelo: try control.list("badhelo") ?? [], badRcptTo: try control.list("badrcptto") ?? [], goodRcptTo: try control.list("goodrcptto"),
+            rcpthosts: try Rcpthosts(control), checksRecipients: checksRecipients)
     }
 
     /// Those of the interfaces, and 0.0.0.0 (spec-qmail §13.3).

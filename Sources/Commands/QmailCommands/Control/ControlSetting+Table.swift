@@ -13,7 +13,7 @@ extension ControlSetting {
     private static let qmails: [ControlSetting] = [
         ControlSetting(
             "badmailfrom", .list(whenAbsent: "Any MAIL FROM is allowed."), "", " not accepted in MAIL FROM.",
-            "Senders that are refused: user@host or @host."),
+            "Senders that are refused: user@host, @host, patterns with * and ?, and !LINE for exceptions."),
         ControlSetting("bouncefrom", .text("MAILER-DAEMON"), "Bounce user name is ", "", "Local part of the From of bounces."),
         ControlSetting("bouncehost", .text(nil), "Bounce host name is ", "", "Host of the From of bounces."),
         ControlSetting("concurrencylocal", .number(10), "Local concurrency is ", "", "Local deliveries at a time; 0 holds them."),
@@ -58,11 +58,21 @@ extension ControlSetting {
 
     private static let ours: [ControlSetting] = [
         ControlSetting(
+            "authbackends", .list(whenAbsent: "Logins are asked of our accounts, and as root of the system's."), "Logins are asked of ", ".",
+            ours: true,
+            "accounts, system, pam, shadow or program /PATH, in the order they are asked."),
+        ControlSetting(
             "authinsecure", .list(whenAbsent: "Nobody may log in without TLS."), "Log in without TLS: ", "", ours: true,
             "ADDRESS, ADDRESS/BITS or unix: clients there may log in without TLS."),
         ControlSetting(
             "authmechanisms", .list(whenAbsent: "Clients log in by PLAIN or LOGIN."), "Login mechanism: ", "", ours: true,
             "PLAIN, LOGIN, SCRAM-SHA-256, CRAM-MD5 or APOP, one a line."),
+        ControlSetting(
+            "badhelo", .list(whenAbsent: "Any HELO host name is allowed."), "", " not accepted in HELO.", ours: true,
+            "HELO host names that are refused, as in badmailfrom."),
+        ControlSetting(
+            "badrcptto", .list(whenAbsent: "Any recipient of rcpthosts is allowed."), "", " not accepted in RCPT TO.", ours: true,
+            "Recipients that are refused, as in badmailfrom."),
         ControlSetting("bounceformat", .text("report"), "Bounce format is ", "", ours: true, "report: multipart/report; qsbmf: the bytes of qmail."),
         ControlSetting(
             "bouncemaxbytes", .number(1_048_576), "Bounces return whole messages of up to ", " bytes", ours: true,
@@ -84,16 +94,27 @@ extension ControlSetting {
         ControlSetting(
             "defaultdelivery", .list(whenAbsent: "Default delivery is ./Maildir/."), "Default delivery: ", "", ours: true,
             "Lines of a .qmail file, for users without one."),
+        ControlSetting(
+            "dnsbllist", .list(whenAbsent: "Clients are not looked up in lists."), "List of clients: ", "", ours: true,
+            "[-+=]BASE[:TEXT]: lists in DNS of clients whose mail is refused."),
         ControlSetting("dnssec", .number(0), "DNSSEC validation is ", "", ours: true, "Not 0: answers of DNS are validated."),
+        ControlSetting(
+            "goodrcptto", .list(whenAbsent: "Recipients need not be listed."), "Recipient: ", "", ours: true,
+            "Recipients; all others are refused. As in badmailfrom."),
+        ControlSetting(
+            "hashthreads", .text("the processors"), "Passwords hashed at a time: ", "", ours: true, "Threads that hash passwords, 1 to 64."),
         ControlSetting(
             "lmtplisten", .list(whenAbsent: "LMTP is not served."), "LMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
+        ControlSetting("logindomain", .text(""), "Logins without a domain are of ", "", ours: true, "Added to logins without a domain."),
         ControlSetting(
             "maxrecipients", .number(1000), "SMTP recipient limit is ", " for a message", ours: true, "Recipients of one message that SMTP takes."),
         ControlSetting("minuid", .number(100), "Lowest uid for deliveries is ", "", ours: true, "No delivery runs under a uid below it."),
         ControlSetting(
             "moreipme", .list(whenAbsent: "Only the addresses of its interfaces are this host's."), "Also this host: ", ".", ours: true,
             "More addresses that are this host."),
+        ControlSetting(
+            "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
         ControlSetting(
             "pop3slisten", .list(whenAbsent: "No POP3 with TLS first."), "POP3 with TLS first on ", "", ours: true,
             "As pop3listen, for TLS from the first byte."),
@@ -109,7 +130,6 @@ extension ControlSetting {
         ControlSetting(
             "qmtplisten", .list(whenAbsent: "QMTP is not served."), "QMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
-            "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
         ControlSetting(
             "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
         ControlSetting(
@@ -123,7 +143,13 @@ extension ControlSetting {
             "Name servers, IP or IP@PORT."),
         ControlSetting(
             "senderlogin", .list(whenAbsent: "Accounts send with their own addresses only."), "May send: ", "", ours: true,
-            "SENDER ACCOUNT: addresses that an account may send with besides its own; * for all, @host for all of a host."),
+            "ACCOUNT:SENDER, addresses that an account may send with besides its own; * for all, @host for all of a host."),
+        ControlSetting(
+            "sendmessages", .number(200), "An account may send ", " messages an hour", ours: true,
+            "Messages that an account may send an hour; 0 is no limit."),
+        ControlSetting(
+            "sendrecipients", .number(1000), "An account may address ", " recipients an hour", ours: true,
+            "Recipients that an account may address an hour; 0 is no limit."),
         ControlSetting(
             "smtplisten", .list(whenAbsent: "SMTP is served on port 25, or on 127.0.0.1:2525 without root."), "SMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH; an empty file: no SMTP."),
@@ -146,5 +172,7 @@ extension ControlSetting {
         ControlSetting(
             "timeoutremoteprogram", .number(7200), "Time limit for the program in the place of qmail-remote is ", " seconds", ours: true,
             "Seconds that remoteprogram may run for one recipient."),
+        ControlSetting(
+            "vmailuser", .text("vmail"), "Mailboxes of accounts belong to ", "", ours: true, "The account that mailboxes of accounts belong to."),
     ]
 }

@@ -1,7 +1,9 @@
 private import Addresses
 private import Bytes
+private import Glibc
 private import Injection
 private import Posix
+private import SMTPReception
 internal import SMTPServer
 
 /// Carries one session over blocking descriptors: bytes in, its actions carried out one after the other, messages to the queue.
@@ -55,6 +57,8 @@ struct SMTPConversation: ~Copyable {
             case .content(let bytes): waiting += attempt { (message) throws(InjectionFailure) in try message.write(bytes[...]) }
             case .commit(let envelope): waiting += commit(envelope)
             case .abort: abort()
+            case .checkRecipient(let sender, let recipient, let helo):
+                waiting += session.checkAnswered(check(sender, recipient, helo), moment)
             case .startTLS:
                 if let details = tls?.begin() { waiting += session.tlsBegan(details) } else { isClosed = true }
             case .close: isClosed = true
@@ -63,6 +67,17 @@ struct SMTPConversation: ~Copyable {
             // Nobody is asked: the policy of this program has recipients unchecked.
             case .askRoute: waiting += session.routeAnswered(.unknown, moment)
             }
+        }
+    }
+
+    /// Runs the program of RCPTCHECK to its end.
+    private func check(_ sender: Address, _ recipient: Address, _ helo: [UInt8]) -> Session.CheckOutcome {
+        guard let program = RecipientCheck.program(session.client, sender: sender, recipient: recipient, helo: helo) else { return .accepted }
+        do throws(SystemError) {
+            let nothing = try FileDescriptor.open("/dev/null", O_RDONLY)
+            return RecipientCheck.outcome(try ChildEnd(of: try program.start([nothing.raw, STDERR_FILENO, STDERR_FILENO])))
+        } catch {
+            return .notRun
         }
     }
 

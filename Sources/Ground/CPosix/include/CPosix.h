@@ -62,6 +62,9 @@ static const int martlet_o_noatime = 01000000;
 /* rename within open directories that fails with EEXIST instead of replacing a file. */
 int martlet_rename_new(int from_directory, const char *from, int to_directory, const char *to);
 
+/* All that was written to its file system, whoever wrote it, is on the disk (syncfs). */
+int martlet_sync_file_system(int descriptor);
+
 int martlet_set_nonblocking(int descriptor);
 /* The strings of this process's environment, NULL at the end. */
 char *const *martlet_environment(void);
