@@ -27,7 +27,8 @@ private func frames(_ bytes: [UInt8], maxLength: Int) throws -> [Frame] {
     }()
 
     static let requests: [Admin.Request] = [
-        .list(.everything), .counts, .list(selection), .show(id: 3, contentBytes: .max), .act(.hold, .everything), .act(.release, selection),
+        .list(.everything), .counts, .list(selection), .preview(selection), .show(id: 3, contentBytes: .max), .act(.hold, .everything),
+        .act(.release, selection),
         .act(.retry, selection), .act(.expire, selection), .act(.remove, selection), .act(.reroute, selection),
         .act(.rerouteVia(Array("relay:25".utf8)), selection),
     ]

@@ -280,7 +280,7 @@ class Martlet:
         envelope, write_end = os.pipe()
         try:
             # Less than a pipe holds.
-            os.write(write_end, f"F{sender}\0{''.join(f'T{r}{chr(0)}' for r in recipients)}\0".encode())
+            os.write(write_end, f"F{sender}\0{''.join(f'T{r}{chr(0)}' for r in recipients)}\0".encode(errors="surrogateescape"))
             os.close(write_end)
             with tempfile.TemporaryFile() as file:
                 file.write(message if isinstance(message, bytes) else message.encode())

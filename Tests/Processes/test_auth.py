@@ -373,7 +373,7 @@ def test_a_slow_program_does_not_block_others(system):
     (JOE, JOE, 0), (JOE, "", 0), (JOE, "JOE@Example.Org", 0), (JOE, "ann@example.org", 1), (JOE, "joe@example.com", 1), (JOE, "x@lists.example.org", 0),
     (JOE, "info@example.org", 0), ("ann@example.org", "info@example.org", 1), ("backup", "whoever@anywhere.example", 0), (JOE, "noat", 1)])
 def test_whose_sender(auth, account, sender, permission):
-    auth.control("senderlogin", "info@example.org joe@example.org\n@lists.example.org  *\n* backup")
+    auth.control("senderlogin", "joe@example.org:info@example.org\n*:@lists.example.org\nBackup:*")
     auth.start()
     asker = auth.asker()
     assert asker.permit(account, sender).permission == permission

@@ -78,7 +78,7 @@ class Post:
         self.route = self.route_listener.accept()[0]
         self.route.settimeout(LIMIT)
 
-    def user(self, name, uid=UID, gid=GID, dash=b"", ext=b"", default=b"./Maildir/\n", home=None, seconds=0):
+    def user(self, name, uid=UID, gid=GID, dash=b"", ext=b"", default=b"./Maildir/\n", home=None, seconds=0, confined=False, quota=b""):
         """Makes a home with a Maildir and has route know it."""
         path = home or f"{self.home}/home/{name}"
         if not os.path.exists(path):
@@ -86,7 +86,8 @@ class Post:
                 os.mkdir(path + folder, 0o700)
                 if ROOT:
                     os.chown(path + folder, uid, gid)
-        self.users[name.encode()] = struct.pack("<III", uid, gid, seconds) + b"".join(map(counted, [name.encode(), path.encode(), dash, ext, default]))
+        self.users[name.encode()] = struct.pack("<IIIB", uid, gid, seconds, confined) + b"".join(
+            map(counted, [name.encode(), path.encode(), dash, ext, default, quota]))
         return path
 
     def request(self, slot, recipient, content=b"Subject: x\n\nbody\n", sender=b"s@example.org", descriptor=True, raw=None):
@@ -102,8 +103,9 @@ class Post:
         """Answers one question of lspawn; returns the local part."""
         packet = self.route.recv(1 << 16)
         token = packet[1:5]
-        local = packet[7:]
-        assert packet[0] == 1 and struct.unpack("<H", packet[5:7])[0] == len(local)
+        length = struct.unpack("<H", packet[5:7])[0]
+        local, domain = packet[7:7 + length], packet[9 + length:]
+        assert packet[0] == 1 and struct.unpack("<H", packet[7 + length:9 + length])[0] == len(domain)
         known = self.users.get(local)
         self.route.send(raw or (b"\x41" + token + known if known else b"\x42" + token + b"D" + counted(b"nobody\n")))
         return local
@@ -388,6 +390,33 @@ def test_more_deliveries_than_one_worker_takes_at_a_time(post):
     assert {letter for _, letter, _ in reports} == {"K"}
 
 
+@pytest.mark.parametrize("confined", [False, True])
+def test_a_confined_worker_does_not_leave_its_home(post, confined):
+    """Both homes are of one uid: without the lock the way is open."""
+    other = post.user("other")
+    home = post.user("alice", confined=confined)
+    dot_qmail(home, "./../other/Maildir/\n")
+    assert post.deliver(b"alice@example.org")[0] == ("Z" if confined else "K")
+    assert len(os.listdir(f"{other}/Maildir/new")) == (0 if confined else 1)
+    dot_qmail(home, "|exit 0\n")
+    said = post.deliver(b"alice@example.org")
+    assert said == ("ZUh-oh: .qmail has prog delivery but this mailbox runs no programs. (#4.7.0)\n" if confined else "Kdid 0+0+1\n")
+
+
+def test_a_confined_worker_and_a_free_one_are_two(post):
+    home = post.user("alice")
+    post.deliver(b"alice@example.org")
+    post.user("locked", home=home, confined=True)
+    assert post.deliver(b"locked@example.org")[0] == "K"
+    assert len(post.workers()) == 2
+
+
+def test_a_quota_travels_to_the_worker(post):
+    post.user("alice", quota=b"1C")
+    assert post.deliver(b"alice@example.org")[0] == "K"
+    assert post.deliver(b"alice@example.org") == "DThe mailbox is full: this message would go beyond its quota. (#5.2.2)\n"
+
+
 def test_a_worker_that_cannot_be_run():
     post = Post(worker="/nonexistent/qmail")
     try:
@@ -419,7 +448,7 @@ def test_garbage_from_the_queue_costs_the_connection_only(post, packet):
 
 @pytest.mark.parametrize("packet", [
     b"\x41", b"\x43\0\0\0\0", b"\x41\0\0\0\0\1", b"\x42\0\0\0\0Q\0\0",
-    b"\x41" + b"\0" * 16 + counted(b"a") + counted(b"relative") + b"\0" * 6,
+    b"\x41" + b"\0" * 17 + counted(b"a") + counted(b"relative") + b"\0" * 8, b"\x41" + b"\0" * 16 + b"\2" + counted(b"a") + counted(b"/a") + b"\0" * 8,
 ])
 def test_garbage_from_route_costs_the_connection_and_the_question_is_asked_again(post, packet):
     post.user("alice")

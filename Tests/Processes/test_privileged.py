@@ -39,6 +39,9 @@ class PrivilegedMartlet(Martlet):
     """As `Martlet`, but martletd runs as root, with the accounts above."""
 
     missing = None
+    # {path below /etc: file that lies over it}, besides passwd and group.
+    more_of_etc = {}
+    users = {}
 
     def __init__(self, programs):
         super().__init__(programs)
@@ -56,10 +59,13 @@ class PrivilegedMartlet(Martlet):
         for name, uid in ACCOUNTS.items():
             gid = GROUPS["qmail" if name in ("qmailq", "qmailr", "qmails") else "nofiles"]
             passwd.append(f"{name}:x:{uid}:{gid}::/nonexistent:/usr/sbin/nologin\n")
+        passwd += [f"{name}:x:{uid}:{uid}::{self.home}/home/{name}:/bin/sh\n" for name, uid in self.users.items()]
         group += [f"{name}:x:{gid}:\n" for name, gid in GROUPS.items()]
         (etc / "passwd").write_text("".join(line for line in passwd if line.split(":")[0] != self.missing))
         (etc / "group").write_text("".join(line for line in group if line.split(":")[0] != self.missing))
-        script = f"mount --bind {etc}/passwd /etc/passwd && mount --bind {etc}/group /etc/group && exec {self.programs}/martletd {self.home}"
+        over = {"passwd": etc / "passwd", "group": etc / "group", **self.more_of_etc}
+        mounts = "".join(f"mount --bind {file} /etc/{name} && " for name, file in over.items())
+        script = f"{mounts}exec {self.programs}/martletd {self.home}"
         with open(self.log_path, "ab") as log:
             self.supervisor = subprocess.Popen(
                 ["unshare", "--mount", "--propagation", "private", "sh", "-c", script], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/")

@@ -20,7 +20,7 @@ UNKNOWN, EXISTS, NONEXISTENT = 0, 1, 2
 
 
 def ask(post, token, home, dash=b"-", ext=b"x", uid=UID, gid=GID):
-    post.route.send(b"\x43" + struct.pack("<III", token, uid, gid) + counted(home if isinstance(home, bytes) else home.encode()) + counted(dash)
+    post.route.send(b"\x43" + struct.pack("<IIIB", token, uid, gid, 0) + counted(home if isinstance(home, bytes) else home.encode()) + counted(dash)
                     + counted(ext))
 
 
@@ -161,8 +161,9 @@ def test_deliveries_go_on_beside_questions(post):
 
 
 @pytest.mark.parametrize("packet", [
-    b"\x43", b"\x43\0\0\0\0", b"\x43" + b"\0" * 12, b"\x43" + b"\0" * 12 + counted(b"relative") + b"\0" * 4,
-    b"\x43" + b"\0" * 12 + counted(b"/a\0b") + b"\0" * 4, b"\x43" + b"\0" * 12 + counted(b"/a") + b"\0" * 5,
+    b"\x43", b"\x43\0\0\0\0", b"\x43" + b"\0" * 13, b"\x43" + b"\0" * 13 + counted(b"relative") + b"\0" * 4,
+    b"\x43" + b"\0" * 13 + counted(b"/a\0b") + b"\0" * 4, b"\x43" + b"\0" * 13 + counted(b"/a") + b"\0" * 5,
+    b"\x43" + b"\0" * 12 + b"\2" + counted(b"/a") + b"\0" * 4,
 ])
 def test_a_malformed_question_costs_route_its_connection(post, packet):
     home = post.user("alice")

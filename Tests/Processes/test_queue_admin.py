@@ -128,6 +128,18 @@ def test_list_and_show(queue):
     assert json.loads(martlet(queue, "show", "--json", str(first)))["recipients"][0]["text"].count("not now") == 1
 
 
+def test_bytes_that_are_no_text(home):
+    """JSON has only text: what it cannot hold is told in hexadecimal too. People see nothing that turns or ends a line."""
+    home.control("concurrencyremote", "0")
+    home.start()
+    assert home.inject("s\udcff@x.example", [f"y\udce9@{FAR}", f"\u202ez@{FAR}"], "Subject: x\n\nx\n") == 0
+    [message] = wait_until(lambda: listed(home), home.log)
+    assert bytes.fromhex(message["senderHex"]) == b"s\xff@x.example" and message["sender"] == "s\ufffd@x.example"
+    found = {r["address"]: r.get("addressHex") for r in message["recipients"]}
+    assert found == {f"y\ufffd@{FAR}": (b"y\xe9@" + FAR.encode()).hex(), f"\u202ez@{FAR}": None}
+    assert f"remote _z@{FAR}" in martlet(home, "show", str(message["id"]))
+
+
 def test_hold_survives_a_kill_until_release(queue, traffic, near):
     held = deferred(queue, f"x@{FAR}")
     queue.control("smtproutes", f"{FAR}:127.0.0.1:{near.port}")
@@ -188,6 +200,9 @@ def test_expire_of_some_recipients(queue):
 def test_who_failed_and_was_removed_is_told_of_no_more(queue):
     number = deferred(queue, [f"x@{FAR}", f"y@{OTHER}"])
     martlet(queue, "expire", "--domain", OTHER)
+    # One that has failed and is not told yet is removed too, and shown before.
+    preview = [json.loads(line) for line in martlet(queue, "remove", "--dry-run", "--json", "--domain", OTHER).splitlines()]
+    assert [r["state"] for message in preview for r in message["recipients"]] == ["failed"]
     martlet(queue, "remove", str(number), "--domain", OTHER)
     assert [m["bouncing"] for m in listed(queue)] == [False] and waiting(queue) == [f"x@{FAR}"]
     martlet(queue, "remove", str(number))

@@ -508,6 +508,17 @@ def test_a_group_may_read_the_password(sender, authority, password):
     assert sender.deliver(sender.serve(asking(authority.context(), "PLAIN", plain), password)) == ACCEPTED
 
 
+@pytest.mark.parametrize("options", ["tls=verify", "tls=encrypt", "tls=implicit", "tls=none user=me passwordfile=control/password"])
+def test_qmail_remote_does_not_pretend(sender, programs, known, options):
+    """It speaks no TLS and knows no login: what the route demands it does not leave out."""
+    server = sender.serve(known["stripped"], options)
+    said = subprocess.run(
+        [programs / "qmail-remote", server.domain, "s@us.example", f"r@{server.domain}"], input=b"x\n", capture_output=True, timeout=30,
+        env={"QMAILHOME": str(sender.home)}).stdout
+    assert said == b"ZThe route of this host wants TLS or a login, which qmail-remote does not speak. (#4.7.4)\n\0"
+    assert server.peers == []
+
+
 def test_a_hundred_kinds_of_trouble_do_not_hurt_the_others(sender, known):
     """All hostile servers at once, and a good one."""
     names = [name for name in known if not name.startswith("stalls") and name != "implicit"]

@@ -51,14 +51,14 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         var found: [String] = []
         Self.record.recipients.visit { if selection.matches($0) { found.append(String(decoding: $0.address, as: UTF8.self)) } }
         #expect(found == addresses)
-        #expect(selection.matchesSomeOpen(Self.record.recipients) == !addresses.isEmpty)
+        #expect(selection.matchesSome(Self.record.recipients) == !addresses.isEmpty)
     }
 
     @Test func whoHasEndedIsNotOpen() {
         var recipients = Self.record.recipients
         recipients.end(0, as: .delivered)
-        #expect(!Self.selection { $0.channel = .local }.matchesSomeOpen(recipients))
-        #expect(Self.selection { $0.channel = .remote }.matchesSomeOpen(recipients))
+        #expect(!Self.selection { $0.channel = .local }.matchesSome(recipients))
+        #expect(Self.selection { $0.channel = .remote }.matchesSome(recipients))
     }
 
     @Test(arguments: [

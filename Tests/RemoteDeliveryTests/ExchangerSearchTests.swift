@@ -140,7 +140,7 @@ private let best =
         var generator = SystemRandomNumberGenerator()
         var seen: Set<String> = []
         for _ in 0..<200 {
-            let order = Candidates(all, port: 25).ordered(using: &generator).map(\.description)
+            let order = ConnectionPlan(nil, Candidates(all, port: 25)).ordered(using: &generator).map(\.address.description)
             #expect(
                 Set(order[..<2]) == ["192.0.2.1", "192.0.2.2"] && Set(order[2..<4]) == ["2001:db8::1", "2001:db8::2"] && order[4] == "192.0.2.9")
             seen.insert(order.joined(separator: " "))

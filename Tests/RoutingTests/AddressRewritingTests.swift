@@ -15,6 +15,19 @@ import Testing
             bytes("both.example"): bytes("v"),
         ])
 
+    /// The line that decided, for people.
+    @Test(
+        arguments: [
+            ("Bob@LOCAL.example", .locals), ("x@both.example", .locals), ("bob%local.example@hack.example", .locals),
+            ("Any@Virtual.Example", .virtualDomain(key: bytes("virtual.example"), prepend: bytes("joe"))),
+            ("FRED@virtual.example", .virtualDomain(key: bytes("fred@virtual.example"), prepend: bytes("fred"))),
+            ("x@a.b.wild.example", .virtualDomain(key: bytes(".wild.example"), prepend: bytes("w"))),
+            ("no@virtual.example", .virtualDomain(key: bytes("no@virtual.example"), prepend: [])), ("bob", .none), ("x@elsewhere.example", .none),
+        ] as [(String, AddressRewriting.Rule)])
+    func rule(recipient: String, rule: AddressRewriting.Rule) throws {
+        #expect(rewriting.rule(for: try #require(Address(recipient.utf8))) == rule)
+    }
+
     @Test(
         arguments: [
             // locals: the domain without case, the address unchanged.

@@ -18,7 +18,7 @@ import Testing
                 case .readContent: actions = session.contentRead(Array(content.utf8)[...], isLast: true) + actions
                 case .finish(let report): reports += printed(report)
                 case .close: return (sent, reports)
-                case .restartDeadline, .idle, .giveBack: break
+                case .restartDeadline, .idle, .giveBack, .passOn, .startTLS: break
                 }
             }
             actions = left.popFirst().map { session.received(Array($0.utf8)) } ?? session.connectionClosed()

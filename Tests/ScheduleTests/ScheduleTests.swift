@@ -262,7 +262,35 @@ import Testing
         mail.add(1, 1, .local)
         #expect(mail.startAll(.local) == [1])
         mail.schedule.makeDue(1, .local, now: 3)
-        #expect(mail.schedule.ended(1, .local, destination: []) == .init(id: 1, channel: .local, next: 3))
+        #expect(mail.schedule.ended(1, .local, destination: []) == .init(id: 1, channel: .local, next: 3, isSpared: true))
+    }
+
+    /// An administrator takes all of a job's recipients away, and brings some back: it is tried at its new times only.
+    @Test func aWithdrawnJobLeavesNothingBehind() {
+        var mail = Mail()
+        for id in 1...2 { mail.add(UInt64(id), 1, due: 1000) }
+        mail.schedule.withdraw(1, .remote)
+        #expect(mail.schedule.waiting(.remote) == 1)
+        mail.schedule.add(1, .remote, due: 5)
+        #expect(mail.startAll(now: 5) == [1])
+        _ = mail.schedule.ended(1, .remote, destination: Array("host1-0".utf8))
+        mail.schedule.add(1, .remote, due: 3000)
+        #expect(mail.startAll(now: 2000) == [2])
+        #expect(mail.startAll(now: 3000) == [1])
+        #expect(mail.schedule.waiting(.remote) == 0)
+    }
+
+    @Test func aWithdrawnJobIsNotTriedAtItsOldTime() {
+        var mail = Mail()
+        mail.add(1, 1, due: 1000)
+        mail.add(2, 1, due: 1000)
+        mail.schedule.hold(2)
+        #expect(mail.startAll(now: 10) == [])
+        mail.schedule.withdraw(1, .remote)
+        #expect(mail.startAll(now: 1000) == [])
+        mail.schedule.withdraw(2, .remote)
+        mail.schedule.release(2)
+        #expect(mail.startAll(now: 2000) == [])
     }
 
     @Test func madeDueIsNotTheLastAttempt() {

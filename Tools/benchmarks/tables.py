@@ -1,6 +1,7 @@
 """What the tables hold, row by row."""
 
 import martlet
+from doors import Doors
 from local import InjectionRate, LocalDeliveries, QueueProgram
 from measurements import Acceptance, EndToEnd, IdleConnections, List, Syncs
 from servers import SINK_DOMAIN
@@ -22,6 +23,7 @@ def small_table(scale):
         EndToEnd("SMTP to SMTP, 10 sessions", count(5_000), f"list@{SINK_DOMAIN}", "3x"),
         List(count(10_000)),
         IdleConnections(count(1_000)),
+        Doors(50, count(20_000)),
         QueueProgram(count(200)),
         InjectionRate(1, count(500), "5x"),
         InjectionRate(10, count(1000), "4x"),

@@ -37,9 +37,14 @@ enum Terminal {
         "\(count) \(count == 1 ? noun : plural ?? noun + "s")"
     }
 
-    /// Text from outside: nothing in it moves the cursor.
-    static func visible(_ bytes: some Collection<UInt8>) -> String {
-        String(bytes.text.unicodeScalars.map { $0.properties.generalCategory == .control ? "_" : Character($0) })
+    /// Text from outside: nothing in it moves the cursor, begins a line or turns the direction of what stands beside it.
+    static func visible(_ bytes: some Collection<UInt8>) -> String { String(bytes.text.unicodeScalars.map { isSafe($0) ? Character($0) : "_" }) }
+
+    private static func isSafe(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: false
+        default: !scalar.properties.isBidiControl
+        }
     }
 }
 

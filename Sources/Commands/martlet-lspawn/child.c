@@ -128,7 +128,7 @@ pid_t start_store(const char *program, const struct identity *who, const struct 
     snprintf(home, sizeof home, "HOME=%s", who->home);
     store_environment[2] = user;
     store_environment[3] = home;
-    char *const arguments[] = {(char *)"martlet-store", (char *)(order->confined ? "confined" : "free"), (char *)order->service, order->mailbox, NULL};
+    char *const arguments[] = {(char *)"martlet-store", (char *)(who->confined ? "confined" : "free"), (char *)order->service, order->mailbox, NULL};
     pid_t pid = fork();
     if (pid == 0) child(&(struct start){program, arguments, store_environment, 0}, who, descriptor);
     return pid;

@@ -62,8 +62,8 @@ enum { START_FAILED = 255 };
 enum step { STEP_SETUP = 1, STEP_IDENTITY, STEP_HOME, STEP_EXEC };
 /* The child's pid, its socket in *ours (non-blocking, close-on-exec); -1 with errno. */
 pid_t start_worker(const char *program, const struct identity *, int *ours);
-/* A mailbox, relative to its user's home. A confined worker locks itself into that home. */
-struct store_order { const char *service; int confined; char *user, *mailbox; };
+/* A mailbox, relative to its user's home. */
+struct store_order { const char *service; char *user, *mailbox; };
 /* As above, with the descriptor on 0, of which it must not know more; when it cannot start, only the log hears of it. */
 pid_t start_store(const char *program, const struct identity *, const struct store_order *, int descriptor);
 /* martlet-authcheck, which stays who we are and where we are. */

@@ -47,7 +47,7 @@ static int open_mailbox(struct reader *r, int descriptor) {
         || !read_number(r, &gid) || !read_counted(r, &user) || !read_counted(r, &home) || !read_counted(r, &mailbox) || r->at != r->end) return 0;
     if (descriptor < 0 || !is_text(&user, MAX_ADDRESS) || !is_text(&home, MAX_HOME) || home.start[0] != '/' || !is_text(&mailbox, MAX_HOME)
         || mailbox.start[0] == '/') return 0;
-    struct store_order order = {services[service], confined, strndup((const char *)user.start, user.length),
+    struct store_order order = {services[service], strndup((const char *)user.start, user.length),
                                 strndup((const char *)mailbox.start, mailbox.length)};
     struct identity who = {uid, gid, strndup((const char *)home.start, home.length), confined};
     if (!order.user || !order.mailbox || !who.home) {

@@ -41,6 +41,10 @@ static void default_signals(void) {
 
 static void child(const struct martlet_program *p, int report, pid_t parent) {
     default_signals();
+    if (p->ignore_hangup) {
+        signal(SIGHUP, SIG_IGN);
+        signal(SIGALRM, SIG_IGN);
+    }
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -198,6 +202,8 @@ int martlet_set_nonblocking(int descriptor) {
     int flags = fcntl(descriptor, F_GETFL);
     return flags < 0 ? -1 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
 }
+
+int martlet_sync_file_system(int descriptor) { return syncfs(descriptor); }
 
 char *const *martlet_environment(void) { return environ; }
 

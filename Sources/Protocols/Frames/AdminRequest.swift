@@ -7,6 +7,8 @@ package enum Admin {
     package enum Request: Equatable, Sendable {
         /// Every message that is selected: a `message` each, behind it its recipients in any number of `recipients`, then `end`.
         case list(Selection)
+        /// As `list`, for what `remove` would take: recipients that have failed are told too while their bounce is not made.
+        case preview(Selection)
         /// One `counts`, then `end`.
         case counts
         /// One message with its recipients, their texts, and as many bytes of its content as wanted; `missing` when it is not there.
@@ -69,6 +71,7 @@ extension Admin.Request {
             case 2: .counts
             case 3: Self.show(&reader)
             case 4: Self.act(&reader)
+            case 5: Admin.Selection(&reader).map { .preview($0) }
             default: throw .unknownType(frame.type)
             }
         guard let request, reader.isAtEnd else { throw .malformed(frame.type) }
@@ -88,6 +91,7 @@ extension Admin.Request {
     package func encode(into output: inout [UInt8]) {
         switch self {
         case .list(let selection): output.append(frame: 1) { selection.encode(into: &$0) }
+        case .preview(let selection): output.append(frame: 5) { selection.encode(into: &$0) }
         case .counts: output.append(frame: 2) { _ in }
         case .show(let id, let bytes):
             output.append(frame: 3) {

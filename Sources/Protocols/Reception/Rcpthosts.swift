@@ -23,6 +23,8 @@ package struct Rcpthosts: Sendable {
     /// The domain, or a part of it that begins at a dot; a recipient without domain always.
     package func allows(_ recipient: Address) -> Lookup {
         guard let domains, let domain = recipient.domain?.lowercasedASCII() else { return .found }
+        // The domains of accounts are known by their A-labels.
+        if !recipient.isASCII, let labels = domainInALabels(domain), domains.contains(labels) { return .found }
         let keys = [domain] + domain.indices.filter { domain[$0] == ASCII.dot && $0 > 0 }.map { Array(domain[$0...]) }
         if keys.contains(where: domains.contains) { return .found }
         for key in keys {

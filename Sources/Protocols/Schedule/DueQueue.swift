@@ -38,6 +38,12 @@ struct DueQueue {
         moved[id] = (lastSerial, now, left)
     }
 
+    /// An id that waits does not any more. Its entry stays likewise.
+    mutating func withdraw(_ id: UInt64) {
+        // No entry has that serial.
+        moved[id] = (.max, .max, (moved[id]?.left ?? 0) + 1)
+    }
+
     /// Whether the entry counts.
     private mutating func passesOver(_ entry: Entry) -> Bool {
         guard let known = moved[entry.id], known.serial != entry.serial else { return false }

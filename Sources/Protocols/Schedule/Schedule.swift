@@ -59,11 +59,14 @@ package struct Schedule {
         package let id: UInt64
         package let channel: Channel
         package let next: UInt64
+        /// An administrator wants that attempt: it is not the last one even if the lifetime is over.
+        package let isSpared: Bool
 
-        package init(id: UInt64, channel: Channel, next: UInt64) {
+        package init(id: UInt64, channel: Channel, next: UInt64, isSpared: Bool = false) {
             self.id = id
             self.channel = channel
             self.next = next
+            self.isSpared = isSpared
         }
     }
 
@@ -72,6 +75,7 @@ package struct Schedule {
         var inFlight = 0
         var isWalked = false
         var next: UInt64
+        var isNextSpared = false
         let isDying: Bool
     }
 
@@ -134,9 +138,17 @@ package struct Schedule {
     package mutating func makeDue(_ id: UInt64, _ channel: Channel, now: UInt64) {
         if self[channel].passes[id] != nil {
             self[channel].passes[id]?.next = now
+            self[channel].passes[id]?.isNextSpared = true
         } else if self[channel].kept[id] == nil {
             self[channel].due.moveUp(id, to: now)
         }
+    }
+
+    /// Nobody of a waiting job is left; should it be added again, it does not come at its old time.
+    package mutating func withdraw(_ id: UInt64, _ channel: Channel) {
+        // A pass that goes on ends by itself.
+        guard self[channel].passes[id] == nil, self[channel].kept.removeValue(forKey: id) == nil else { return }
+        self[channel].due.withdraw(id)
     }
 
     /// A message is gone.
@@ -169,7 +181,7 @@ package struct Schedule {
     private mutating func endPass(_ id: UInt64, _ channel: Channel) -> PassEnd? {
         guard let pass = self[channel].passes[id], pass.isWalked, pass.inFlight == 0 else { return nil }
         self[channel].passes[id] = nil
-        return PassEnd(id: id, channel: channel, next: pass.next)
+        return PassEnd(id: id, channel: channel, next: pass.next, isSpared: pass.isNextSpared)
     }
 
     // MARK: Questions

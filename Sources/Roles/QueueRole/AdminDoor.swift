@@ -18,6 +18,8 @@ final class AdminDoor {
         var requests: [Admin.Request] = []
         var work: Work?
         var progressDue: UInt64 = 0
+        /// Before the next look at a client that does not read.
+        var patience = AdminDoor.pauseSeconds
         let uid: UInt32?
 
         init(uid: UInt32?) { self.uid = uid }
@@ -33,7 +35,8 @@ final class AdminDoor {
 
     /// Answers go on when the client has taken what it was sent, so that a queue of a million costs no memory.
     private static let unsentLimit = 1 << 18
-    private static let pauseSeconds = 0.002
+    fileprivate static let pauseSeconds = 0.002
+    private static let longestPauseSeconds = 0.5
     private static let progressNanoseconds: UInt64 = 200_000_000
     private static let maxRequests = 64
     private static let maxPeers = 64
@@ -66,17 +69,21 @@ final class AdminDoor {
 
     private func serve(_ peer: Peer) {
         while let request = peer.requests.first {
-            guard let frames = peer.frames, frames.unsent <= Self.unsentLimit else { return serveLater(peer) }
+            guard let frames = peer.frames, frames.unsent <= Self.unsentLimit else {
+                peer.patience = min(2 * peer.patience, Self.longestPauseSeconds)
+                return serveLater(peer, after: peer.patience)
+            }
+            peer.patience = Self.pauseSeconds
             if peer.work == nil { begin(request, peer, frames) }
-            guard goOn(peer, frames) else { return serveLater(peer) }
+            guard goOn(peer, frames) else { return serveLater(peer, after: Self.pauseSeconds) }
             peer.work = nil
             send(.end, to: frames)
             peer.requests.removeFirst()
         }
     }
 
-    private func serveLater(_ peer: Peer) {
-        loop.after(seconds: Self.pauseSeconds) { [weak self, weak peer] in
+    private func serveLater(_ peer: Peer, after seconds: Double) {
+        loop.after(seconds: seconds) { [weak self, weak peer] in
             guard let self, let peer, peers[ObjectIdentifier(peer)] != nil else { return }
             serve(peer)
         }
@@ -89,7 +96,8 @@ final class AdminDoor {
     private func begin(_ request: Admin.Request, _ peer: Peer, _ frames: FramePeer) {
         switch request {
         case .counts: send(.counts(counts()), to: frames)
-        case .list(let selection): peer.work = .listing(AdminListing(queue, selection))
+        case .list(let selection): peer.work = .listing(AdminListing(queue, selection, .open))
+        case .preview(let selection): peer.work = .listing(AdminListing(queue, selection, .removable))
         case .show(let id, let bytes):
             guard bytes == 0 || peer.mayManage else { return send(.refused(Array(Self.notAllowed.utf8)), to: frames) }
             guard let exhibit = AdminExhibit(queue, id, contentBytes: bytes) else { return send(.missing(id), to: frames) }

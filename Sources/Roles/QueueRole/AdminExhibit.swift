@@ -28,7 +28,7 @@ final class AdminExhibit {
         guard let message = queue.index[id], !message.isEnding else { return nil }
         var selection = Admin.Selection()
         selection.ids = [id]
-        listing = AdminListing(queue, selection, isWhole: true)
+        listing = AdminListing(queue, selection, .whole)
         texts = AdminExhibit.texts(message, queue)
         self.contentBytes = Int(clamping: contentBytes)
         guard contentBytes > 0 else { return }

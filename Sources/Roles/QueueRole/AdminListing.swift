@@ -6,12 +6,21 @@ private import Posix
 
 /// Tells an administrator what the queue holds, piece by piece.
 final class AdminListing {
+    /// Which recipients are told of a message.
+    enum Extent {
+        /// Those of channels that go on: qmail forgets a channel's recipients when all of them are done.
+        case open
+        /// Those that have failed too, while their bounce is not made.
+        case removable
+        case whole
+    }
+
     private let queue: QueueManager
     private let selection: Admin.Selection
-    /// Recipients of channels that have ended are told too.
-    private let isWhole: Bool
+    private let extent: Extent
     /// Ids still to be listed, the next one last.
     private var ids: [UInt64]
+    private var isReady = true
     /// Where the recipients of the next one go on; nil: it was not begun.
     private var cursor: UInt32?
     private let now = unixTime()
@@ -19,16 +28,23 @@ final class AdminListing {
     /// Messages looked at in one piece.
     private static let messagesPerPiece = 10_000
 
-    init(_ queue: QueueManager, _ selection: Admin.Selection, isWhole: Bool = false) {
+    init(_ queue: QueueManager, _ selection: Admin.Selection, _ extent: Extent) {
         self.queue = queue
         self.selection = selection
-        self.isWhole = isWhole
-        ids = selection.ids.isEmpty ? queue.index.messages.keys.sorted(by: >) : selection.ids.reversed()
+        self.extent = extent
+        ids = selection.ids.reversed()
+        guard selection.ids.isEmpty else { return }
+        isReady = false
+        queue.sortedIDs { [weak self] all in
+            self?.ids = all
+            self?.isReady = true
+        }
     }
 
     /// - Parameter mayGoOn: whether the client takes more now.
     /// - Returns: whether all is told.
     func step(_ send: (Admin.Answer) -> Void, while mayGoOn: () -> Bool) -> Bool {
+        guard isReady else { return false }
         var looked = 0
         while let id = ids.last {
             guard mayGoOn(), looked < Self.messagesPerPiece else { return false }
@@ -45,7 +61,10 @@ final class AdminListing {
             if !selection.ids.isEmpty { send(.missing(id)) }
             return nil
         }
-        guard cursor != nil || selection.matches(message.record, now: now) && selection.matchesSomeOpen(message.record.recipients) else { return nil }
+        guard
+            cursor != nil
+                || selection.matches(message.record, now: now) && selection.matchesSome(message.record.recipients, orFailed: extent == .removable)
+        else { return nil }
         return tell(message.record, from: cursor, send)
     }
 
@@ -62,8 +81,7 @@ final class AdminListing {
             }
             cursor = record.recipients.offset(after: recipient)
             bytes += Int(recipient.address.count) + 3
-            // qmail forgets a channel's recipients when all of them are done.
-            guard isWhole || record.recipients.pendingCount(recipient.channel) > 0, recipient.state != .rerouted, selection.matches(recipient),
+            guard isTold(recipient, of: record.recipients), recipient.state != .rerouted, selection.matches(recipient),
                 let address = Address(recipient.address)
             else { continue }
             recipients.append(
@@ -72,6 +90,14 @@ final class AdminListing {
         }
         send(.recipients(recipients))
         return cursor
+    }
+
+    private func isTold(_ recipient: PackedRecipients.Recipient, of recipients: PackedRecipients) -> Bool {
+        switch extent {
+        case .open: recipients.pendingCount(recipient.channel) > 0
+        case .removable: recipients.pendingCount(recipient.channel) > 0 || recipient.state == .failed
+        case .whole: true
+        }
     }
 
     private func state(of recipient: PackedRecipients.Recipient, _ id: UInt64) -> Admin.Recipient.State {

@@ -25,6 +25,7 @@ final class Administration {
     private let uid: UInt32
     /// Still to be looked at, the next one last.
     private var ids: [UInt64]
+    private var isReady = true
     /// Which of the recipients of the next one are still to be looked at; nil: it was not begun.
     private var rest: Range<UInt32>?
     private var hasChanged = false
@@ -43,15 +44,23 @@ final class Administration {
         self.action = action
         self.selection = selection
         self.uid = uid
-        ids = selection.ids.isEmpty ? queue.index.messages.keys.sorted(by: >) : selection.ids.reversed()
+        ids = selection.ids.reversed()
         progress.total = UInt64(ids.count)
+        guard selection.ids.isEmpty else { return }
+        isReady = false
+        queue.sortedIDs { [weak self] all in
+            guard let self else { return }
+            ids = all
+            progress.total = UInt64(all.count)
+            isReady = true
+        }
     }
 
-    var isDone: Bool { ids.isEmpty && unanswered == 0 }
+    var isDone: Bool { isReady && ids.isEmpty && unanswered == 0 }
 
     /// The next slice.
     func step() {
-        guard unanswered < Self.maxUnanswered else { return }
+        guard isReady, unanswered < Self.maxUnanswered else { return }
         // What deliveries reported in this turn comes first: their recipients have ended.
         queue.dispatcher?.storeOutcomes()
         var (messages, records) = (0, 0)
@@ -86,7 +95,7 @@ final class Administration {
         guard rest != nil || selection.matches(message.record, now: now) else { return [] }
         let records =
             switch action {
-            case .hold, .release, .retry: selection.matchesSomeOpen(message.record.recipients) ? changeMessage(message, now) : []
+            case .hold, .release, .retry: selection.matchesSome(message.record.recipients) ? changeMessage(message, now) : []
             case .expire, .remove, .reroute, .rerouteVia: changeRecipients(message, limit)
             }
         guard !records.isEmpty else { return [] }
@@ -204,6 +213,9 @@ final class Administration {
         let wasWaiting = Channel.allCases.map { message.record.recipients.pendingCount($0) > 0 || queue.dispatcher?.isInPass(id, $0) == true }
         unanswered += 1
         queue.note(records) { [self] in unanswered -= 1 }
+        for channel in Channel.allCases where wasWaiting[Int(channel.rawValue)] && message.record.recipients.pendingCount(channel) == 0 {
+            queue.dispatcher?.withdraw(id, channel)
+        }
         switch action {
         case .hold: queue.dispatcher?.hold(id)
         case .release: queue.dispatcher?.release(id)

@@ -6,12 +6,14 @@ internal import Journal
 internal import JournalFormat
 internal import Posix
 internal import QueueStore
+private import Schedule
 
 /// Makes the bounce for a message whose recipients have all ended and some of them failed (spec-qmail §8.2). The text is made on a thread of its own: for a
 /// list of a million it takes a while.
 final class BounceMaker {
     private unowned let queue: QueueManager
     private let thread: WorkThread
+    private var pace: BouncePace
 
     /// Above so many failures the sender is told in qmail's format, which names each address once.
     private static let reportLimit = 10_000
@@ -21,6 +23,7 @@ final class BounceMaker {
     init(_ queue: QueueManager, _ thread: WorkThread) {
         self.queue = queue
         self.thread = thread
+        pace = BouncePace(rate: queue.settings.bouncesPerHour, longestWait: queue.settings.limits.lifetime / 2)
     }
 
     /// Answers with the bounce as a message to store; nil when there is nobody to tell.
@@ -35,7 +38,9 @@ final class BounceMaker {
             thread.run({ received + bounce.content(copying: original) }) { [self] content in
                 store(content, id) { stored in
                     completion(
-                        QueueManager.Incoming(id: id, qp: id, uid: getuid(), sender: bounce.sender, recipients: [bounce.recipient], content: stored))
+                        QueueManager.Incoming(
+                            id: id, qp: id, uid: getuid(), sender: bounce.sender, recipients: [bounce.recipient], content: stored,
+                            due: self.due(bounce, id)))
                 }
             }
         }
@@ -54,6 +59,16 @@ final class BounceMaker {
             let pause = message.record.content != content ? 0 : Self.readPauseSeconds
             queue.loop.after(seconds: pause) { [self] in read(message, limit: limit, attempt: attempt + 1, completion) }
         }
+    }
+
+    /// Local senders and the postmaster are told at once; elsewhere the sender may be forged.
+    private func due(_ bounce: BouncePlan, _ id: UInt64) -> UInt64? {
+        guard queue.route(of: bounce.recipient).channel == .remote else { return nil }
+        let now = unixTime()
+        let due = pace.due(bounce.recipient.bytes.lowercasedASCII(), now: now)
+        guard due > now else { return nil }
+        queue.lines.line("bounce msg \(id) waits \(due - now) seconds: too many an hour to \(logsafe(bounce.recipient.bytes))")
+        return due
     }
 
     /// How long a full disk is waited for.

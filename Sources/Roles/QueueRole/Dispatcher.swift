@@ -83,6 +83,9 @@ final class Dispatcher {
         bookTurn()
     }
 
+    /// No recipients of a waiting message are left on a channel.
+    func withdraw(_ id: UInt64, _ channel: Channel) { schedule.withdraw(id, channel) }
+
     func isInPass(_ id: UInt64, _ channel: Channel) -> Bool { schedule.isInPass(id, channel) }
 
     /// The message is gone.
@@ -295,13 +298,13 @@ final class Dispatcher {
         }
     }
 
-    /// Outcomes stored in one entry: it must fit any segment.
-    private static let outcomesPerEntry = 500
+    /// Outcomes that wait for the end of a turn, at most.
+    private static let maxOutcomesOfTurn = 500
 
     private func store(_ record: JournalRecord) {
         if outcomes.isEmpty { queue.loop.atEndOfTurn { [weak self] in self?.storeOutcomes() } }
         outcomes.append(record)
-        if outcomes.count >= Self.outcomesPerEntry { storeOutcomes() }
+        if outcomes.count >= Self.maxOutcomesOfTurn { storeOutcomes() }
     }
 
     func storeOutcomes() {

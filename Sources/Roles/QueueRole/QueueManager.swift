@@ -27,6 +27,8 @@ final class QueueManager {
         let sender: Address
         let recipients: [Address]
         let content: Content
+        /// When it is tried first, if not now.
+        var due: UInt64?
     }
 
     enum Verdict {
@@ -101,6 +103,12 @@ final class QueueManager {
         if !records.isEmpty { note(records) }
     }
 
+    /// Every id, the first last. Sorted beside the loop: of a million it takes a while.
+    func sortedIDs(_ completion: @escaping ([UInt64]) -> Void) {
+        let ids = Array(index.messages.keys)
+        bounceThread.run({ ids.sorted(by: >) }, then: completion)
+    }
+
     // MARK: Acceptance
 
     /// spec-qmail §3.1; the queue writes it for every door.
@@ -142,7 +150,8 @@ final class QueueManager {
             }
         let record = MessageRecord(
             id: incoming.id, birth: now, qp: incoming.qp, uid: incoming.uid, sender: incoming.sender.bytes,
-            recipients: PackedRecipients(grouping: routed), nextLocal: now, nextRemote: now, failures: FailureTexts(), content: reference)
+            recipients: PackedRecipients(grouping: routed), nextLocal: now, nextRemote: incoming.due ?? now, failures: FailureTexts(),
+            content: reference)
         return (record, content)
     }
 
@@ -206,9 +215,12 @@ final class QueueManager {
     /// Stores what happened to recipients; nobody waits for it.
     func note(_ records: [JournalRecord], durable: @escaping () -> Void = {}) {
         for record in records { index.apply(record) }
-        store.submit(.records(records), under: store.lease) { [self] answer in
-            guard case .durable = answer else { return give(up: answer) }
-            durable()
+        let entries = store.parameters.entries(of: records)
+        for (number, entry) in entries.enumerated() {
+            store.submit(.records(entry), under: store.lease) { [self] answer in
+                guard case .durable = answer else { return give(up: answer) }
+                if number == entries.count - 1 { durable() }
+            }
         }
     }
 
@@ -222,7 +234,7 @@ final class QueueManager {
         guard let message = index[end.id], !message.isEnding else { return }
         if message.record.recipients.pendingCount(end.channel) > 0 {
             note([.retry(id: end.id, end.channel, next: end.next)])
-            dispatcher?.add(end.id, end.channel, due: end.next)
+            dispatcher?.add(end.id, end.channel, due: end.next, isSpared: end.isSpared)
             handles.drop(end.id)
         } else if message.record.recipients.isFinished {
             finish(end.id)

@@ -49,6 +49,10 @@ private final class QueueProcess {
     private var isStopping = false
 
     init(_ context: RoleContext) throws {
+        let loop = try EventLoop()
+        let signals = SignalHandler()
+        // Blocked before any thread is made, so that threads inherit it, and before files are read that HUP says have changed.
+        try loop.onSignals([SIGTERM, SIGINT, SIGHUP, SIGALRM]) { signals.body($0) }
         let control = ControlDirectory()
         let settings = try QueueSettings(control)
         let rewriting = try AddressRewriting(control)
@@ -57,10 +61,6 @@ private final class QueueProcess {
         } complain: {
             log("queue: \($0); the old value stays")
         }
-        let loop = try EventLoop()
-        let signals = SignalHandler()
-        // Blocked before any thread is made, so that threads inherit it.
-        try loop.onSignals([SIGTERM, SIGINT, SIGHUP, SIGALRM]) { signals.body($0) }
         lock = try QueueProcess.takeLock()
         let disk = Disk("queue")
         guard try !UnfinishedImport.isThere(disk) else {

@@ -15,10 +15,13 @@ struct QueueSettings {
     var isQSBMF: Bool
     /// Of an original that is larger only the header goes back.
     var bounceMaxBytes: UInt64
+    /// To one address elsewhere, an hour; 0: no limit.
+    var bouncesPerHour: UInt64
     var limits = Schedule.Limits()
     var log: Journal.Parameters
 
     private static let defaultBounceMaxBytes: UInt64 = 1 << 20
+    private static let defaultBouncesPerHour: UInt64 = 100
 
     init(_ control: ControlDirectory) throws {
         me = try control.line("me") ?? []
@@ -28,6 +31,7 @@ struct QueueSettings {
         doubleBounceTo = (try control.line("doublebounceto") ?? Array("postmaster".utf8)) + [ASCII.at] + host
         isQSBMF = try QueueSettings.isQSBMF(control)
         bounceMaxBytes = try control.integer("bouncemaxbytes") ?? Self.defaultBounceMaxBytes
+        bouncesPerHour = try control.integer("bouncesperhour") ?? Self.defaultBouncesPerHour
         limits.concurrencyLocal = try QueueSettings.count(control, "concurrencylocal", limits.concurrencyLocal)
         limits.concurrencyRemote = try QueueSettings.count(control, "concurrencyremote", limits.concurrencyRemote)
         limits.perDestination = try QueueSettings.count(control, "concurrencyperhost", limits.perDestination)

@@ -20,12 +20,12 @@ extension Admin.Selection {
         return Self.matches(pattern, recipient.address) || Self.matches(pattern, recipient.address.dropFirst(recipient.prependedCount ?? 0))
     }
 
-    /// Whether some recipient that is still to be delivered to is selected.
-    package func matchesSomeOpen(_ recipients: PackedRecipients) -> Bool {
+    /// Whether some recipient that is still to be delivered to is selected, or one that has failed.
+    package func matchesSome(_ recipients: PackedRecipients, orFailed: Bool = false) -> Bool {
         guard choosesRecipients else { return true }
         var cursor: UInt32 = 0
         while let recipient = recipients.recipient(at: cursor) {
-            if recipient.state.isOpen, matches(recipient) { return true }
+            if recipient.state.isOpen || orFailed && recipient.state == .failed, matches(recipient) { return true }
             cursor = recipients.offset(after: recipient)
         }
         return false

@@ -12,7 +12,8 @@ final class OwnAddresses {
         if now >= until {
             // Trouble of the moment leaves the old ones.
             if let found = try? interfaceAddresses() { addresses = Set(found.compactMap { IPAddress($0) }) }
-            until = now + Self.freshFor
+            // None at all is no answer: without them this host would be a host like any other.
+            until = addresses.isEmpty ? now : now + Self.freshFor
         }
         return addresses
     }

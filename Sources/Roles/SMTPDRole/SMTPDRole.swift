@@ -16,7 +16,7 @@ package enum SMTPDRole {
         let control = ControlDirectory()
         let configuration: Watched<Configuration>
         do {
-            configuration = try Watched(Configuration.files.map(control.file)) {
+            configuration = try Watched(Configuration.files.map(control.file) + [Rcpthosts.accountsFile]) {
                 try Configuration(control)
             } complain: { error in
                 log("smtpd: warning: \(error); the old value stays")

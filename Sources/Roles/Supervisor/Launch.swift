@@ -14,6 +14,8 @@ struct Launch {
     /// Nil: as this process runs.
     var identity: (uid: UInt32, gid: UInt32, groups: [UInt32])?
     var descriptorLimit: UInt64
+    /// Of its address space, in bytes.
+    var memoryLimit: UInt64
     /// Sent to the child when the supervisor dies; 0 for none. For a program that stays who the supervisor is: others would lose it.
     var parentDeathSignal: Int32 = 0
 
@@ -27,6 +29,9 @@ struct Launch {
                     program.arguments = arguments
                     program.environment = environment
                     program.descriptor_limit = descriptorLimit
+                    program.memory_limit = memoryLimit
+                    // The supervisor passes them on to all; one that is still starting is not ended by them.
+                    program.ignore_hangup = 1
                     program.own_session = 1
                     program.parent_death_signal = parentDeathSignal
                     program.change_identity = identity == nil ? 0 : 1

@@ -13,6 +13,16 @@ package struct RolePlan: Sendable {
     package let program: Program
     package let stopsIn: StopStage
 
+    /// Bytes of address space, many times what it ever needs with every limit of ours reached (docs/decisions/0036): what goes beyond is a leak or an
+    /// attack, and ends this one role, not the machine. The queue's grows with the mail in it. 0: none, as users' programs would inherit it.
+    package var memoryLimit: UInt64 {
+        switch name {
+        case "lspawn": 0
+        case "queue": 256 << 30
+        default: 16 << 30
+        }
+    }
+
     package enum Program: Sendable {
         /// `martletd --role NAME …`
         case martletd

@@ -46,7 +46,7 @@ struct Workshop {
     private func launch(_ plan: RolePlan, worker: Int) -> Launch {
         var launch = Launch(
             path: "\(programs)/martletd", arguments: [], environment: [], descriptors: [hangUp, STDERR_FILENO, STDERR_FILENO],
-            identity: identity(plan), descriptorLimit: descriptorLimit)
+            identity: identity(plan), descriptorLimit: descriptorLimit, memoryLimit: plan.memoryLimit)
         let sockets = self.sockets(plan)
         let context = RoleContext(
             role: plan.name, worker: worker, workers: max(1, workers(plan)), sockets: sockets, accounts: accounts)

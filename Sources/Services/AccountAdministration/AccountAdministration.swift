@@ -38,7 +38,7 @@ package final class AccountAdministration {
             lock = try FileDescriptor.open(Self.lockPath, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
             // Its journal is made with the same mode.
             _ = try FileDescriptor.open(Self.databasePath, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
-        } catch { throw .system(error) }
+        } catch { throw .trouble(error) }
         try Self.take(lock)
         do { queue = try Self.open() } catch { throw Self.failure(error) }
         if try !isPublished { try publishAgain() }
@@ -62,7 +62,7 @@ package final class AccountAdministration {
     private static func take(_ lock: borrowing FileDescriptor) throws(AccountFailure) {
         let deadline = monotonicNanoseconds() + UInt64(lockSeconds) * 1_000_000_000
         while flock(lock.raw, LOCK_EX | LOCK_NB) != 0 {
-            guard errno == EWOULDBLOCK || errno == EINTR else { throw .system(SystemError(call: "lock", subject: lockPath, errno: errno)) }
+            guard errno == EWOULDBLOCK || errno == EINTR else { throw .trouble(SystemError(call: "lock", subject: lockPath, errno: errno)) }
             guard monotonicNanoseconds() < deadline else { throw .busy }
             usleep(10_000)
         }
@@ -103,7 +103,7 @@ package final class AccountAdministration {
     package func publishAgain() throws(AccountFailure) {
         let databases: AccountDatabases
         do { databases = try queue.read { try AccountDatabases($0, owner, mailboxes: mailboxes) } } catch { throw Self.failure(error) }
-        do throws(SystemError) { try databases.publish() } catch { throw .system(error) }
+        do throws(SystemError) { try databases.publish() } catch { throw .trouble(error) }
     }
 
     /// Whether both databases show this state, for this account of the mailboxes.
@@ -118,7 +118,7 @@ package final class AccountAdministration {
     private static func failure(_ error: any Error) -> AccountFailure {
         switch error {
         case let failure as AccountFailure: failure
-        case let error as SystemError: .system(error)
+        case let error as SystemError: .trouble(error)
         case let error as DatabaseError: .database(error.message ?? "\(error.resultCode)")
         default: .database("\(error)")
         }

@@ -19,7 +19,7 @@ package enum AccountFailure: Error, Equatable, CustomStringConvertible {
     case losesMail(AccountAddress)
     case folderInUse(String)
     case busy
-    case system(SystemError)
+    case trouble(SystemError)
     case database(String)
     /// Stored, but mail and logins go by what was before.
     case notInEffect(SystemError)
@@ -41,7 +41,7 @@ package enum AccountFailure: Error, Equatable, CustomStringConvertible {
         case .losesMail(let address): "mail for \(address.bytes.text) would be lost: give it an address to send mail on to, or let it keep mail"
         case .folderInUse(let path): "\(path) is there with the mail of an earlier mailbox: take it over with --adopt, or move it away"
         case .busy: "another command has been changing accounts for \(AccountAdministration.lockSeconds) seconds: wait, and run this again"
-        case .system(let error):
+        case .trouble(let error):
             error.errno == EACCES || error.errno == EPERM
                 ? "no permission (\(error)): run this as root, or as the account that runs Martlet" : "\(error)"
         case .database(let text): "\(AccountAdministration.databasePath): \(text)"

@@ -1,5 +1,6 @@
 internal import Accounts
 private import Bytes
+private import CPosix
 private import Glibc
 internal import Posix
 
@@ -24,9 +25,9 @@ struct MailboxFolders {
                 (Self.root, Self.passageMode), ("\(Self.root)/\(AccountDirectory.forwardingHome)", 0o755), (Self.folder(address.domain), Self.passageMode),
             ] { try Self.makeFolder(folder, mode) }
             guard try isThere(path) else { return try makeNew(path, in: Self.folder(address.domain)) }
-        } catch { throw .system(error) }
+        } catch { throw .trouble(error) }
         guard adopts || isEmpty(path) else { throw .folderInUse(path) }
-        do throws(SystemError) { try complete(path) } catch { throw .system(error) }
+        do throws(SystemError) { try complete(path) } catch { throw .trouble(error) }
     }
 
     private func isThere(_ path: String) throws(SystemError) -> Bool {
@@ -64,8 +65,8 @@ struct MailboxFolders {
         do throws(SystemError) {
             let directory = try FileDescriptor.open(Self.root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
             let raw = directory.raw
-            try check("sync", Self.root) { syncfs(raw) }
-        } catch { throw .system(error) }
+            try check("sync", Self.root) { martlet_sync_file_system(raw) }
+        } catch { throw .trouble(error) }
     }
 
     /// Nothing but an empty Maildir: no mail, and no instructions of an earlier owner.
@@ -111,7 +112,7 @@ struct MailboxFolders {
                 throw SystemError(call: "rename", subject: Self.path(address), errno: errno)
             }
             try remove(removed)
-        } catch { throw .system(error) }
+        } catch { throw .trouble(error) }
     }
 
     /// The folder of a domain that is gone, unless mail is left there.

@@ -158,6 +158,8 @@ package final class Authenticator {
         var name = login.lowercasedASCII()
         let domain = settings.value.loginDomain
         if !name.contains(ASCII.at), !domain.isEmpty { name += [ASCII.at] + domain }
+        // The empty key is no account's.
+        guard !name.isEmpty else { return .nobody }
         return try database.record(of: name).map { .account(name: name, $0) } ?? .nobody
     }
 

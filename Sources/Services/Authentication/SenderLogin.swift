@@ -1,16 +1,19 @@
 package import Addresses
 private import Bytes
 
-/// `control/senderlogin`: who may send as somebody else. One rule a line, `SENDER ACCOUNT`:
+/// `control/senderlogin`: who may send as somebody else, `ACCOUNT:SENDER` a line.
 ///
-///     info@example.org  joe@example.org
-///     @lists.example.org  listmaster
-///     *  backup@example.org
-///     @example.org  *
+///     joe@example.org:info@example.org
+///     listmaster:@lists.example.org
+///     backup@example.org:*
+///     *:@example.org
 ///
-/// A sender is an address, a domain with its `@`, or `*` for all; an account is as it logs in, or `*` for all. A lone `*` frees everybody.
+/// An account is as it logs in, or `*` for all; a sender is an address, a host with its `@`, or `*` for all.
 package struct SenderLogin: Equatable, Sendable {
-    private var rules: Set<[UInt8]> = []
+    /// By account.
+    private var senders: [[UInt8]: Set<[UInt8]>] = [:]
+
+    private static let all: [UInt8] = [ASCII.asterisk]
 
     /// Nobody sends as somebody else.
     package init() {}
@@ -18,23 +21,18 @@ package struct SenderLogin: Equatable, Sendable {
     /// - Throws: the line that is no rule.
     package init(_ lines: some Sequence<[UInt8]>) throws(BadLine) {
         for line in lines {
-            let words = line.lowercasedASCII().split(whereSeparator: \.isBlank)
-            guard words.count == 2 || words.elementsEqual([[ASCII.asterisk]], by: { $0.elementsEqual($1) }) else { throw BadLine(text: line) }
-            rules.insert(Self.key(words[0], words.count == 2 ? words[1] : [ASCII.asterisk]))
+            guard let colon = line.firstIndex(of: ASCII.colon), colon > 0, colon + 1 < line.count else { throw BadLine(text: line) }
+            senders[line[..<colon].lowercasedASCII(), default: []].insert(line[(colon + 1)...].lowercasedASCII())
         }
     }
 
     package struct BadLine: Error, Equatable { package let text: [UInt8] }
 
     package func permits(_ account: [UInt8], _ sender: Address) -> Bool {
-        guard !rules.isEmpty else { return false }
-        let bytes = sender.bytes.lowercasedASCII()
-        let domain = bytes.lastIndex(of: ASCII.at).map { bytes[$0...] } ?? []
-        let all: ArraySlice<UInt8> = [ASCII.asterisk]
-        return [bytes[...], domain, all].contains { pattern in
-            [account.lowercasedASCII()[...], all].contains { rules.contains(Self.key(pattern, $0)) }
+        let address = sender.bytes.lowercasedASCII()
+        let host = address.lastIndex(of: ASCII.at).map { Array(address[$0...]) } ?? Self.all
+        return [account.lowercasedASCII(), Self.all].contains { key in
+            senders[key].map { $0.contains(address) || $0.contains(host) || $0.contains(Self.all) } ?? false
         }
     }
-
-    private static func key(_ sender: ArraySlice<UInt8>, _ account: ArraySlice<UInt8>) -> [UInt8] { sender + [ASCII.space] + account }
 }

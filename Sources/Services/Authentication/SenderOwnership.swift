@@ -32,7 +32,7 @@ package final class SenderOwnership {
             do {
                 return try SenderLogin(try control.list("senderlogin") ?? [])
             } catch let error as SenderLogin.BadLine {
-                let problem = "\(logsafe(error.text)): must be SENDER ACCOUNT, or * alone"
+                let problem = "\(logsafe(error.text)): must be ACCOUNT:SENDER"
                 throw ControlFileError(file: control.file("senderlogin"), line: 0, problem: problem)
             }
         } complain: {

@@ -318,14 +318,7 @@ extension JournalEntry {
         switch self {
         case .accept(let message, let content): message.logBytes + (content?.count ?? 0)
         case .carry(let message): message.logBytes
-        case .records(let records):
-            records.reduce(0) { sum, record in
-                switch record {
-                case .outcome(_, _, _, let text): sum + 32 + text.count
-                case .reroute(_, _, let route): sum + 32 + route.address.count + route.note.count
-                default: sum + 32
-                }
-            }
+        case .records(let records): records.reduce(0) { $0 + $1.roomInBatch }
         case .finish(_, let bounce, let content): 32 + (bounce?.logBytes ?? 0) + content.count
         case .release, .stop: 0
         }

@@ -97,12 +97,14 @@ extension UserProgram {
 
     /// - Returns: true when it has ended and its output too; false when the time is over.
     private static func collect(_ pid: Int32, _ pipe: Pipe, _ output: inout [UInt8], until limit: UInt64) -> Bool {
+        // Without it, when there are no descriptors left, the process is looked at now and then.
         let process = FileDescriptor(owning: martlet_watch_process(pid))
+        let isWatched = process.raw >= 0
         var entries = [pollfd(fd: pipe.reading, events: Int16(POLLIN), revents: 0), pollfd(fd: process.raw, events: Int16(POLLIN), revents: 0)]
-        while entries.contains(where: { $0.fd >= 0 }) {
+        while entries.contains(where: { $0.fd >= 0 }) || !isWatched && !ChildProgram.hasEnded(pid) {
             let now = monotonicNanoseconds()
             guard now < limit else { return false }
-            let milliseconds = Int32(min((limit - now) / 1_000_000 + 1, 3_600_000))
+            let milliseconds = Int32(min((limit - now) / 1_000_000 + 1, isWatched ? 3_600_000 : 50))
             guard poll(&entries, 2, milliseconds) > 0 else { continue }
             if entries[0].revents != 0, !read(pipe.reading, &output) {
                 pipe.closeReading()

@@ -3,8 +3,8 @@ private import Bytes
 /// The limits of a quota of Maildir++, and what counts against them.
 package struct MaildirLimits: Equatable, Sendable {
     /// 0 is no limit.
-    let bytes: UInt64
-    let messages: UInt64
+    package let bytes: UInt64
+    package let messages: UInt64
 
     /// `1000000S,1000C`; other parts are for other programs.
     /// - Returns: nil when it limits nothing.
@@ -28,19 +28,19 @@ package struct MaildirLimits: Equatable, Sendable {
         return Array(parts.compactMap { $0 }.joined(separator: ",").utf8)
     }
 
-    func haveRoom(for size: Int, beside usage: MaildirUsage) -> Bool {
+    package func haveRoom(for size: Int, beside usage: MaildirUsage) -> Bool {
         (bytes == 0 || usage.bytes + Int64(clamping: size) <= Int64(clamping: bytes))
             && (messages == 0 || usage.messages + 1 <= Int64(clamping: messages))
     }
 }
 
 /// What a Maildir holds. Below nought only when somebody else's sums are wrong.
-struct MaildirUsage: Equatable {
+package struct MaildirUsage: Equatable {
     /// More than any disk holds; the sum of two stays a number.
     private static let limit = Int64(1) << 60
 
-    private(set) var bytes: Int64 = 0
-    private(set) var messages: Int64 = 0
+    package private(set) var bytes: Int64 = 0
+    package private(set) var messages: Int64 = 0
 
     mutating func add(bytes: Int64, messages: Int64) {
         self.bytes = min(max(self.bytes + min(max(bytes, -Self.limit), Self.limit), -Self.limit), Self.limit)
@@ -49,16 +49,16 @@ struct MaildirUsage: Equatable {
 }
 
 /// A `maildirsize` file: the quota, then a line `BYTES MESSAGES` for each change.
-struct MaildirSizes: Equatable {
-    let limits: MaildirLimits
-    let usage: MaildirUsage
-    let lines: Int
+package struct MaildirSizes: Equatable {
+    package let limits: MaildirLimits
+    package let usage: MaildirUsage
+    package let lines: Int
 
     /// Programs add to a longer one no more, but count anew.
     static let maxBytes = 5120
 
     /// Nil when it is no such file, or too long.
-    init?(_ text: [UInt8]) {
+    package init?(_ text: [UInt8]) {
         var lines = text.split(separator: ASCII.lf)[...]
         guard text.count <= Self.maxBytes, text.last == ASCII.lf, let first = lines.popFirst(), let limits = MaildirLimits(first) else { return nil }
         var usage = MaildirUsage()
@@ -78,7 +78,7 @@ struct MaildirSizes: Equatable {
     }
 
     /// The size in a message's name, `…,S=1234…`.
-    static func size(inName name: some Collection<UInt8>) -> Int64? {
+    package static func size(inName name: some Collection<UInt8>) -> Int64? {
         for part in Array(name.prefix { $0 != ASCII.colon }).split(separator: ASCII.comma).dropFirst() where part.starts(with: "S=".utf8) {
             return parseDecimal(part.dropFirst(2)).flatMap(Int64.init(exactly:))
         }
@@ -86,7 +86,7 @@ struct MaildirSizes: Equatable {
     }
 
     /// A message that its reader has thrown away already, `…:2,…T…`, does not count.
-    static func isThrownAway(_ name: some Collection<UInt8>) -> Bool {
+    package static func isThrownAway(_ name: some Collection<UInt8>) -> Bool {
         let info = name.drop { $0 != ASCII.colon }
         return info.starts(with: ":2,".utf8) && info.contains(UInt8(ascii: "T"))
     }

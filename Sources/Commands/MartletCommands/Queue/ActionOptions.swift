@@ -53,7 +53,7 @@ struct ActionOptions: ParsableArguments {
 
     private func list(_ action: Admin.Action, _ queue: QueueConnection, _ done: String) throws {
         let table = QueueTable(isJSON: json) { $0.isDone ? action == .remove && $0.state == .failed : true }
-        let isComplete = try Queue.list(selection.selections, queue, table)
+        let isComplete = try Queue.list(selection.selections, queue, table, isPreview: action == .remove)
         if !json { print("would be \(done): \(table.counts)") }
         if !isComplete { throw ExitCode.failure }
     }

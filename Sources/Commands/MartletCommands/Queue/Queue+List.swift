@@ -24,11 +24,14 @@ extension Queue {
         }
     }
 
+    /// - Parameter isPreview: of what `remove` would take.
     /// - Returns: whether every id that was asked for is in the queue.
-    static func list(_ selections: [Admin.Selection], _ queue: QueueConnection, _ table: QueueTable) throws(Complaint) -> Bool {
+    static func list(
+        _ selections: [Admin.Selection], _ queue: QueueConnection, _ table: QueueTable, isPreview: Bool = false
+    ) throws(Complaint) -> Bool {
         var isComplete = true
         for selection in selections {
-            try queue.ask(.list(selection)) { answer in
+            try queue.ask(isPreview ? .preview(selection) : .list(selection)) { answer in
                 if case .missing(let id) = answer {
                     isComplete = false
                     complainMissing(id)

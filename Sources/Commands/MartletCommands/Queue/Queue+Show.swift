@@ -33,6 +33,7 @@ extension Queue {
             if exhibit.isMissing { throw Complaint("no message \(id) is in the queue") }
             guard let message = exhibit.message else { throw Complaint(exhibit.refusal ?? "the queue did not answer") }
             print(json ? exhibit.json(message) : exhibit.text(message))
+            if let refusal = exhibit.refusal { throw Complaint(refusal) }
         }
 
         private func look(_ queue: QueueConnection, _ bytes: UInt64) throws(Complaint) -> Exhibit {

@@ -153,17 +153,17 @@ final class QueueTable {
 
     static func members(_ message: Admin.Message) -> [(String, String)] {
         [
-            ("id", "\(message.id)"), ("birth", "\(message.birth)"), ("size", "\(message.size)"), ("sender", JSON.quoted(message.sender.bytes.text)),
+            ("id", "\(message.id)"), ("birth", "\(message.birth)"), ("size", "\(message.size)"),
+        ] + JSON.members("sender", message.sender.bytes) + [
             ("held", "\(message.isHeld)"), ("bouncing", "\(message.isBouncing)"), ("nextLocal", "\(message.nextLocal)"),
             ("nextRemote", "\(message.nextRemote)"),
         ]
     }
 
     static func json(_ recipient: Admin.Recipient, text: [UInt8]? = nil) -> String {
-        var members = [
-            ("channel", "\"\(recipient.channel)\""), ("state", "\"\(recipient.state)\""), ("address", JSON.quoted(recipient.address.bytes.text)),
-        ]
-        if !recipient.relay.isEmpty { members.append(("relay", JSON.quoted(recipient.relay.text))) }
+        var members = [("channel", "\"\(recipient.channel)\""), ("state", "\"\(recipient.state)\"")]
+        members += JSON.members("address", recipient.address.bytes)
+        if !recipient.relay.isEmpty { members += JSON.members("relay", recipient.relay) }
         if let text { members.append(("text", JSON.quoted(text.text))) }
         return JSON.object(members)
     }

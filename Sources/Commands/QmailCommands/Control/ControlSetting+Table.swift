@@ -58,6 +58,9 @@ extension ControlSetting {
 
     private static let ours: [ControlSetting] = [
         ControlSetting(
+            "authbackends", .list(whenAbsent: "Logins are asked of our accounts, and as root of the system's."), "Logins are asked of ", ".", ours: true,
+            "accounts, system, pam, shadow or program /PATH, in the order they are asked."),
+        ControlSetting(
             "authinsecure", .list(whenAbsent: "Nobody may log in without TLS."), "Log in without TLS: ", "", ours: true,
             "ADDRESS, ADDRESS/BITS or unix: clients there may log in without TLS."),
         ControlSetting(
@@ -73,6 +76,9 @@ extension ControlSetting {
         ControlSetting(
             "bouncemaxbytes", .number(1_048_576), "Bounces return whole messages of up to ", " bytes", ours: true,
             "Of a larger message only the header goes back; 0 is no limit."),
+        ControlSetting(
+            "bouncesperhour", .number(100), "Bounces to one remote address leave at up to ", " an hour", ours: true,
+            "More are kept until their time; 0 is no limit."),
         ControlSetting(
             "cafile", .text("/etc/ssl/certs/ca-certificates.crt"), "Certificates of other hosts are trusted by ", "", ours: true,
             "The authorities that certificates of other hosts are trusted by."),
@@ -91,6 +97,8 @@ extension ControlSetting {
             "dnsbllist", .list(whenAbsent: "Clients are not looked up in lists."), "List of clients: ", "", ours: true,
             "[-+=]BASE[:TEXT]: lists in DNS of clients whose mail is refused."),
         ControlSetting("dnssec", .number(0), "DNSSEC validation is ", "", ours: true, "Not 0: answers of DNS are validated."),
+        ControlSetting("hashthreads", .text("the processors"), "Passwords hashed at a time: ", "", ours: true, "Threads that hash passwords, 1 to 64."),
+        ControlSetting("logindomain", .text(""), "Logins without a domain are of ", "", ours: true, "Added to logins without a domain."),
         ControlSetting(
             "lmtplisten", .list(whenAbsent: "LMTP is not served."), "LMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
@@ -103,6 +111,9 @@ extension ControlSetting {
         ControlSetting(
             "moreipme", .list(whenAbsent: "Only the addresses of its interfaces are this host's."), "Also this host: ", ".", ours: true,
             "More addresses that are this host."),
+        ControlSetting(
+            "pop3slisten", .list(whenAbsent: "No POP3 with TLS first."), "POP3 with TLS first on ", "", ours: true,
+            "As pop3listen, for TLS from the first byte."),
         ControlSetting(
             "proxyclients", .list(whenAbsent: "No proxies."), "Proxy: ", ".", ours: true,
             "Proxies, whose connections begin with a PROXY header: ADDRESS, ADDRESS/BITS or unix."),
@@ -118,9 +129,6 @@ extension ControlSetting {
         ControlSetting(
             "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
         ControlSetting(
-            "pop3slisten", .list(whenAbsent: "No POP3 with TLS first."), "POP3 with TLS first on ", "", ours: true,
-            "As pop3listen, for TLS from the first byte."),
-        ControlSetting(
             "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
         ControlSetting(
             "rcptprobe", .number(0), "Probing of extensions at RCPT is ", "", ours: true,
@@ -132,8 +140,14 @@ extension ControlSetting {
             "resolvers", .list(whenAbsent: "Name servers are those of /etc/resolv.conf."), "Name server: ", ".", ours: true,
             "Name servers, IP or IP@PORT."),
         ControlSetting(
+            "sendmessages", .number(200), "An account may send ", " messages an hour", ours: true,
+            "Messages that an account may send an hour; 0 is no limit."),
+        ControlSetting(
+            "sendrecipients", .number(1000), "An account may address ", " recipients an hour", ours: true,
+            "Recipients that an account may address an hour; 0 is no limit."),
+        ControlSetting(
             "senderlogin", .list(whenAbsent: "Accounts send with their own addresses only."), "May send: ", "", ours: true,
-            "SENDER ACCOUNT: addresses that an account may send with besides its own; * for all, @host for all of a host."),
+            "ACCOUNT:SENDER, addresses that an account may send with besides its own; * for all, @host for all of a host."),
         ControlSetting(
             "smtplisten", .list(whenAbsent: "SMTP is served on port 25, or on 127.0.0.1:2525 without root."), "SMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH; an empty file: no SMTP."),
@@ -156,5 +170,7 @@ extension ControlSetting {
         ControlSetting(
             "timeoutremoteprogram", .number(7200), "Time limit for the program in the place of qmail-remote is ", " seconds", ours: true,
             "Seconds that remoteprogram may run for one recipient."),
+        ControlSetting(
+            "vmailuser", .text("vmail"), "Mailboxes of accounts belong to ", "", ours: true, "The account that mailboxes of accounts belong to."),
     ]
 }

@@ -19,7 +19,7 @@ enum MartletStore {
             return usage("martlet-store", "martlet-store free|confined pop3 MAILDIR")
         }
         guard getuid() != 0, geteuid() != 0 else { return refuse("SYS/PERM", "root has no mailbox", "it is root") }
-        guard call.arguments[0].text == "free" || isConfined() else { return refuse("SYS/TEMP", "the mailbox cannot be opened now", "no confinement") }
+        if call.arguments[0].text == "confined" { confine() }
         return serve(call.arguments[2])
     }
 
@@ -35,7 +35,15 @@ enum MartletStore {
             ? refuse("SYS/TEMP", "the mailbox cannot be opened now", "\(failure)") : refuse("SYS/PERM", "the mailbox cannot be opened", "\(failure)")
     }
 
-    private static func isConfined() -> Bool { false }
+    /// Into the home, as the delivery workers of the same mailboxes.
+    private static func confine() {
+        switch Sandbox.confineToWorkingDirectory() {
+        case .whole: break
+        case .partial(let version):
+            log("martlet-store: Landlock of this kernel is version \(version): files are confined, network and signals are not all")
+        case .none(let error): log("martlet-store: alert: this kernel has no Landlock (\(error.reason)): only file modes keep mailboxes apart")
+        }
+    }
 
     private static func refuse(_ code: String, _ text: String, _ reason: String) -> Int32 {
         log("martlet-store: uid \(getuid()): \(reason)")

@@ -5,9 +5,10 @@ extension Applet {
     package typealias Family = @Sendable () -> [Applet]
 
     /// Those of the program `qmail`.
-    package static let families: [Family] = injectionFamilies + [
-        { delivery }, { mailboxes }, { logins }, { wire }, { queueTools }, { control }, { users }, { start },
-    ]
+    package static let families: [Family] =
+        injectionFamilies + [
+            { delivery }, { mailboxes }, { logins }, { wire }, { queueTools }, { control }, { users }, { start },
+        ]
     /// Those of the program `qmail-inject`, which is started for each message (docs/decisions/0014).
     package static let injectionFamilies: [Family] = [{ injection }]
 

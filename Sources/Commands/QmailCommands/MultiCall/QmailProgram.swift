@@ -15,10 +15,14 @@ package enum QmailProgram {
         if first.elementsEqual("--help".utf8) { return print(Manual.overview(all()), to: 1, ExitCode.ok) }
         if first.elementsEqual("--names".utf8) { return print(Manual.names(all()), to: 1, ExitCode.ok) }
         if first.elementsEqual("--man".utf8) {
-            guard call.arguments.count == 2, let applet = Applet.named(call.arguments[1], in: families) else { return usage("qmail", "qmail --man PROGRAM") }
+            guard call.arguments.count == 2, let applet = Applet.named(call.arguments[1], in: families) else {
+                return usage("qmail", "qmail --man PROGRAM")
+            }
             return print(Manual.page(applet), to: 1, ExitCode.ok)
         }
-        guard let applet = Applet.named(first, in: families) else { return fatal("qmail", "no such program: \(first.text); see qmail --help", ExitCode.permanent) }
+        guard let applet = Applet.named(first, in: families) else {
+            return fatal("qmail", "no such program: \(first.text); see qmail --help", ExitCode.permanent)
+        }
         call.programName = call.arguments.removeFirst()
         return run(applet, call)
     }

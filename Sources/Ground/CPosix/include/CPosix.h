@@ -26,11 +26,12 @@ struct martlet_program {
     size_t group_count;
     uint64_t descriptor_limit; /* RLIMIT_NOFILE, 0 = as it is */
     uint64_t memory_limit;     /* RLIMIT_AS in bytes, 0 = as it is */
+    int ignore_hangup;         /* nonzero: SIGHUP and SIGALRM do nothing until the program says what they do */
     int own_session;           /* nonzero: setsid, so that signals typed at a terminal reach the parent only */
     int parent_death_signal;   /* sent when this process, which must have one thread, dies; 0 = none. Lost when the child changes its identity. */
 };
 
-/* The child's pid, or -errno of the step that failed (then there is no child). Signals are unblocked and back to their defaults in the child. */
+/* The child's pid, or -errno of the step that failed (then there is no child). Signals are unblocked and, but for those two, back to their defaults in the child. */
 pid_t martlet_spawn(const struct martlet_program *program);
 
 /* A descriptor that poll finds readable when the child has ended (pidfd_open). -1 with errno. */
@@ -60,6 +61,9 @@ static const int martlet_o_noatime = 01000000;
 
 /* rename within open directories that fails with EEXIST instead of replacing a file. */
 int martlet_rename_new(int from_directory, const char *from, int to_directory, const char *to);
+
+/* All that was written to its file system, whoever wrote it, is on the disk (syncfs). */
+int martlet_sync_file_system(int descriptor);
 
 int martlet_set_nonblocking(int descriptor);
 /* The strings of this process's environment, NULL at the end. */
