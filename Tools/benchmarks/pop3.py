@@ -1,5 +1,6 @@
 """A mailbox read by POP3, beside Debian's Dovecot on a Maildir of the same files: one client program, which fetches all and deletes nothing."""
 
+import os
 import pathlib
 import shutil
 import socket
@@ -24,6 +25,8 @@ def fill(maildir, count):
         head = b"From: <s@example.org>\nTo: <%s>\nSubject: message %d\nMessage-ID: <%d@example.org>\n\n" % (LOGIN.encode(), number, number)
         path = maildir / f"cur/{1_700_000_000 + number}.M{number}P1Q{number}.bench:2,"
         path.write_bytes(head + line * ((MESSAGE_BYTES - len(head)) // len(line)))
+        # Messages of this very second wait for the next session.
+        os.utime(path, (1_700_000_000 + number,) * 2)
     for path in (maildir, *maildir.iterdir(), *(maildir / "cur").iterdir()):
         shutil.chown(path, *martlet.account())
 
@@ -136,7 +139,7 @@ class Reading(Measurement):
 
     def __init__(self, count):
         self.count = count
-        self.figures = [Figure(f"POP3, {count:,} messages of 4 KiB, {way} (beside Dovecot)", "/s", True, "1x") for way, _, _ in WAYS]
+        self.figures = [Figure(f"POP3 beside Dovecot: {count:,} messages, {way}", "/s", True, "1x") for way, _, _ in WAYS]
 
     def take(self, kind, programs, progress):
         server = kind(programs, self.count)

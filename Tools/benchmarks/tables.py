@@ -29,5 +29,5 @@ def small_table(scale):
         InjectionRate(1, count(500), "5x"),
         InjectionRate(10, count(1000), "4x"),
         LocalDeliveries(count(10_000), count(5_000)),
-        Reading(count(1_000)),
+        Reading(1_000),
     ]
