@@ -72,7 +72,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (Session.CheckOutcome.accepted, "250 2.1.5 "), (.refused, "550 5.1.1 "), (.unknown, "451 4.3.0 unable to verify"),
+        (Session.CheckOutcome.accepted, "250 2.1.5 "), (.refused, "550 5.1.1 "), (.undecided, "451 4.3.0 unable to verify"),
         (.notRun, "451 4.3.0 unable to execute"),
     ]) func recipientCheck(_ outcome: Session.CheckOutcome, _ reply: String) {
         var client = Client()

@@ -68,6 +68,9 @@ extension ControlSetting {
             "authmechanisms", .list(whenAbsent: "Clients log in by PLAIN or LOGIN."), "Login mechanism: ", "", ours: true,
             "PLAIN, LOGIN, SCRAM-SHA-256, CRAM-MD5 or APOP, one a line."),
         ControlSetting(
+            "authsecrets", .number(0), "Keeping of passwords themselves is ", "", ours: true,
+            "Not 0: passwords are kept as they are, for CRAM-MD5 and APOP."),
+        ControlSetting(
             "badhelo", .list(whenAbsent: "Any HELO host name is allowed."), "", " not accepted in HELO.", ours: true,
             "HELO host names that are refused, as in badmailfrom."),
         ControlSetting(
