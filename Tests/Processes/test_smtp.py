@@ -103,8 +103,10 @@ def test_swaks(shared, options):
 def test_greeting_and_extensions(shared):
     with Dialogue(shared.address) as client:
         assert client.greeting == f"220 {HOST} ESMTP"
-        assert client.say("EHLO client.example").split("\n") == [
-            f"250-{HOST}", "250-PIPELINING", "250-SIZE 20000000", "250-8BITMIME", "250-ENHANCEDSTATUSCODES", "250-SMTPUTF8", "250 CHUNKING"]
+        said = [line[4:] for line in client.say("EHLO client.example").split("\n")]
+        # STARTTLS comes once role keys has made a certificate.
+        assert [word for word in said if word != "STARTTLS"] == [
+            HOST, "PIPELINING", "SIZE 20000000", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8", "CHUNKING"]
         assert client.say("HELO client.example") == f"250 {HOST}"
         assert client.say("NOOP") == "250 2.0.0 ok"
         assert client.say("RSET") == "250 2.0.0 flushed"

@@ -7,7 +7,8 @@ import Testing
 @Suite struct AddressPatternsTests {
     @Test(arguments: [
         ("user@host.example", "USER@host.EXAMPLE", true), ("user@host.example", "user@host.example.org", false),
-        ("@host.example", "anybody@host.example", true), ("@host.example", "anybody@sub.host.example", false), ("@host.example", "host.example", false),
+        ("@host.example", "anybody@host.example", true), ("@host.example", "anybody@sub.host.example", false),
+        ("@host.example", "host.example", false),
         ("*@host.example", "anybody@host.example", true), ("*@*.example", "a@b.c.example", true), ("spam?@x", "spam1@x", true),
         ("spam?@x", "spam@x", false), ("*", "", true), ("?", "", false), ("a*b*c", "a--b--b-c", true), ("a*b*c", "a--c--b", false),
         ("*a", "aaab", false), ("**", "x", true), ("a.b@c", "axb@c", false), ("", "", true),
@@ -72,7 +73,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (Session.CheckOutcome.accepted, "250 2.1.5 "), (.refused, "550 5.1.1 "), (.unknown, "451 4.3.0 unable to verify"),
+        (Session.CheckOutcome.accepted, "250 2.1.5 "), (.refused, "550 5.1.1 "), (.undecided, "451 4.3.0 unable to verify"),
         (.notRun, "451 4.3.0 unable to execute"),
     ]) func recipientCheck(_ outcome: Session.CheckOutcome, _ reply: String) {
         var client = Client()
@@ -178,7 +179,8 @@ import Testing
     }
 
     /// What a list says must not let a client in, nor refuse it for good.
-    @Test(arguments: [("", "listed"), ("-x", "x"), ("--", "listed"), ("see web", "see web")]) func textsOfStrangers(_ text: String, _ shown: String) throws {
+    @Test(arguments: [("", "listed"), ("-x", "x"), ("--", "listed"), ("see web", "see web")])
+    func textsOfStrangers(_ text: String, _ shown: String) throws {
         var machine = try search("bl.example")
         #expect(decision(machine.answered(.text(Array(text.utf8)))) == shown)
     }

@@ -11,7 +11,7 @@ extension Session {
         /// 100.
         case refused
         /// 111, or it did not end in time.
-        case unknown
+        case undecided
         /// 120, or it could not be run.
         case notRun
     }
@@ -30,7 +30,7 @@ extension Session {
         switch outcome {
         case .accepted: accept(recipient)
         case .refused: refuse(.noMailbox)
-        case .unknown: refuse(.recipientUnverified)
+        case .undecided: refuse(.recipientUnverified)
         case .notRun: refuse(.checkNotRun)
         }
         return goOn(moment)

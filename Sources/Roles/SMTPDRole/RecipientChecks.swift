@@ -29,7 +29,7 @@ final class RecipientChecks {
     func run(
         _ client: Client, sender: Address, recipient: Address, helo: [UInt8], _ done: @escaping (Session.CheckOutcome) -> Void
     ) {
-        guard runs.count < Self.maxRuns else { return end(.unknown, done) }
+        guard runs.count < Self.maxRuns else { return end(.undecided, done) }
         guard let program = RecipientCheck.program(client, sender: sender, recipient: recipient, helo: helo) else { return end(.accepted, done) }
         do throws(SystemError) {
             let nothing = try FileDescriptor.open("/dev/null", O_RDONLY)
@@ -67,7 +67,7 @@ final class RecipientChecks {
             let isLate = !ChildProgram.hasEnded(run.pid)
             if isLate { ChildProgram.signal(SIGKILL, group: run.pid) }
             let end = try? ChildEnd(of: run.pid)
-            run.done(isLate ? .unknown : end.map(RecipientCheck.outcome) ?? .notRun)
+            run.done(isLate ? .undecided : end.map(RecipientCheck.outcome) ?? .notRun)
         }
     }
 }

@@ -6,12 +6,10 @@ enum KnownFiles {
         "morercpthosts.cdb", "percenthack", "plusdomain", "qmqpservers", "queuelifetime", "rcpthosts", "smtpgreeting", "smtproutes", "timeoutconnect",
         "timeoutremote", "timeoutsmtpd", "virtualdomains", "authbackends", "authinsecure", "authmechanisms", "authsecrets", "badhelo", "badrcptto",
         "bounceformat", "bouncemaxbytes", "bouncesperhour", "cafile", "concurrencyincoming", "concurrencyperhost", "concurrencyperip",
-        "concurrencypop3",
-        "dnsbllist", "dnssec", "goodrcptto", "hashthreads", "lmtplisten", "logindomain", "maxrecipients", "minuid", "moreipme", "pop3listen",
-        "pop3slisten",
-        "proxyclients", "qmqplisten", "qmqprules", "qmtplisten", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers", "senderlogin",
-        "sendmessages", "sendrecipients", "smtplisten", "smtprules", "smtpslisten", "smtpworkers", "submissionlisten", "submissionslisten",
-        "timeoutlocal", "timeoutremoteprogram", "vmailuser",
+        "concurrencypop3", "dnsbllist", "dnssec", "goodrcptto", "hashthreads", "lmtplisten", "logindomain", "maxrecipients", "minuid", "moreipme",
+        "pop3listen", "pop3slisten", "proxyclients", "qmqplisten", "qmqprules", "qmtplisten", "queuesegmentbytes", "rcptprobe", "remoteprogram",
+        "resolvers", "senderlogin", "sendmessages", "sendrecipients", "smtplisten", "smtprules", "smtpslisten", "smtpworkers", "submissionlisten",
+        "submissionslisten", "timeoutlocal", "timeoutremoteprogram", "vmailuser",
     ]
     static let numbers = [
         "concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes", "queuelifetime", "timeoutconnect", "timeoutremote",

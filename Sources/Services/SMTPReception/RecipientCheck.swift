@@ -26,7 +26,7 @@ package enum RecipientCheck {
     package static func outcome(_ end: ChildEnd) -> Session.CheckOutcome {
         switch end {
         case .exited(100): .refused
-        case .exited(111): .unknown
+        case .exited(111): .undecided
         case .exited(120), .killed: .notRun
         case .exited: .accepted
         }
