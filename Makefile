@@ -46,7 +46,7 @@ golden: build
 	@Tests/Golden/run.py --bin $(PROGRAMS) $(DIR)
 
 bench: build
-	@Tools/need python3 postfix strace e2fsprogs
+	@Tools/need python3 postfix strace e2fsprogs dovecot-pop3d openssl
 	@Tools/bench $(PROGRAMS) $(BENCH)
 
 lint:

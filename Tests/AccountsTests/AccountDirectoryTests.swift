@@ -11,7 +11,8 @@ import Testing
 
     @Test(arguments: [
         AddressRecord.mailbox(quota: .none, keepsMail: true, forwards: []),
-        .mailbox(quota: Quota(bytes: .max, messages: .max), keepsMail: false, forwards: [bytes("a@b"), bytes("c@d")]), .alias(targets: [bytes("x@y")]),
+        .mailbox(quota: Quota(bytes: .max, messages: .max), keepsMail: false, forwards: [bytes("a@b"), bytes("c@d")]),
+        .alias(targets: [bytes("x@y")]),
         .alias(targets: []),
     ])
     func addressRecords(_ record: AddressRecord) {
@@ -32,7 +33,9 @@ import Testing
         #expect(DomainRecord(bytes) == nil)
     }
 
-    @Test(arguments: [(Quota.none, ""), (Quota(bytes: 10, messages: 0), "10S"), (Quota(bytes: 0, messages: 3), "3C"), (Quota(bytes: 10, messages: 3), "10S,3C")])
+    @Test(arguments: [
+        (Quota.none, ""), (Quota(bytes: 10, messages: 0), "10S"), (Quota(bytes: 0, messages: 3), "3C"), (Quota(bytes: 10, messages: 3), "10S,3C"),
+    ])
     func quotasInTheNotationOfMaildir(_ quota: Quota, _ expected: String) {
         #expect(quota.maildirNotation == expected)
     }
@@ -46,7 +49,8 @@ import Testing
         names.append(list: [bytes("example.org"), bytes("all.example"), bytes("xn--bcher-kva.example")])
         writer.add(key: AccountKey.domains, value: names)
         for (name, record) in [
-            ("example.org", DomainRecord.present(catchAll: [])), ("all.example", .present(catchAll: [bytes("joe@example.org")])), ("gone.example", .removed),
+            ("example.org", DomainRecord.present(catchAll: [])), ("all.example", .present(catchAll: [bytes("joe@example.org")])),
+            ("gone.example", .removed),
             ("xn--bcher-kva.example", .present(catchAll: [])),
         ] { writer.add(key: AccountKey.domain(bytes(name)), value: record.encoded) }
         for (name, record) in [
@@ -55,7 +59,8 @@ import Testing
             ("ann@example.org", .mailbox(quota: .none, keepsMail: true, forwards: [bytes("joe@example.org")])),
             ("info@example.org", .alias(targets: [bytes("Joe@Example.org"), bytes("x@far.example")])),
             ("sales@example.org", .alias(targets: [bytes("info@example.org")])), ("loop@example.org", .alias(targets: [bytes("loop@example.org")])),
-            ("joe@xn--bcher-kva.example", .mailbox(quota: .none, keepsMail: true, forwards: [])), ("left@gone.example", .alias(targets: [bytes("x@y")])),
+            ("joe@xn--bcher-kva.example", .mailbox(quota: .none, keepsMail: true, forwards: [])),
+            ("left@gone.example", .alias(targets: [bytes("x@y")])),
         ] { writer.add(key: bytes(name), value: record.encoded) }
         folder.write("accounts.cdb", writer.finish())
         return try #require(try AccountDirectory.open("\(folder.path)/accounts.cdb"))
@@ -63,12 +68,16 @@ import Testing
 
     @Test(arguments: [
         ("joe", "example.org", "joe@example.org"), ("JOE", "EXAMPLE.org", "joe@example.org"), ("joe+tag", "example.org", "joe@example.org"),
-        ("joe+a-b", "example.org", "joe@example.org"), ("joe-x", "example.org", "joe@example.org -x"), ("joe-x-y", "example.org", "joe@example.org -x-y"),
+        ("joe+a-b", "example.org", "joe@example.org"), ("joe-x", "example.org", "joe@example.org -x"),
+        ("joe-x-y", "example.org", "joe@example.org -x-y"),
         ("joe-X+y", "example.org", "joe@example.org -X+y"), ("joe-", "example.org", "joe@example.org -"),
         ("joe-list", "example.org", "joe-list@example.org"), ("joe-list-x", "example.org", "joe-list@example.org -x"),
-        ("info", "example.org", "to Joe@Example.org x@far.example"), ("info+x", "example.org", "to Joe@Example.org x@far.example"), ("info-x", "example.org", "nobody"),
-        ("other", "example.org", "nobody"), ("", "example.org", "nobody"), ("joe", "far.example", "nobody"), ("any/thing at all", "all.example", "to joe@example.org"),
-        ("left", "gone.example", "nobody"), ("joe", "bücher.example", "joe@xn--bcher-kva.example"), ("joe", "", "nobody"), ("../joe", "example.org", "nobody"),
+        ("info", "example.org", "to Joe@Example.org x@far.example"), ("info+x", "example.org", "to Joe@Example.org x@far.example"),
+        ("info-x", "example.org", "nobody"),
+        ("other", "example.org", "nobody"), ("", "example.org", "nobody"), ("joe", "far.example", "nobody"),
+        ("any/thing at all", "all.example", "to joe@example.org"),
+        ("left", "gone.example", "nobody"), ("joe", "bücher.example", "joe@xn--bcher-kva.example"), ("joe", "", "nobody"),
+        ("../joe", "example.org", "nobody"),
     ])
     func whoHasAnAddress(_ local: String, _ domain: String, _ expected: String) throws {
         let found =
@@ -83,9 +92,12 @@ import Testing
     @Test(arguments: [
         ("joe@example.org", "joe@example.org", true), ("joe@example.org", "JOE@Example.org", true), ("JOE@example.org", "joe@example.org", true),
         ("joe@example.org", "joe-x@example.org", true), ("joe@example.org", "joe+x@example.org", true), ("joe@example.org", "info@example.org", true),
-        ("joe@example.org", "sales@example.org", true), ("joe@example.org", "whatever@all.example", true), ("joe@example.org", "ann@example.org", false),
-        ("joe@example.org", "joe-list@example.org", false), ("joe@example.org", "loop@example.org", false), ("joe@example.org", "x@far.example", false),
-        ("joe@example.org", "", false), ("joe@example.org", "other@example.org", false), ("ann@example.org", "joe@example.org", false), ("", "", false),
+        ("joe@example.org", "sales@example.org", true), ("joe@example.org", "whatever@all.example", true),
+        ("joe@example.org", "ann@example.org", false),
+        ("joe@example.org", "joe-list@example.org", false), ("joe@example.org", "loop@example.org", false),
+        ("joe@example.org", "x@far.example", false),
+        ("joe@example.org", "", false), ("joe@example.org", "other@example.org", false), ("ann@example.org", "joe@example.org", false),
+        ("", "", false),
         ("x@far.example", "x@far.example", false), ("x@y", "left@gone.example", false),
     ])
     func whoMaySendAs(_ account: String, _ sender: String, _ expected: Bool) throws {

@@ -63,13 +63,13 @@ struct AuthenticatorTests {
         #expect(hashes == 1)
     }
 
-    @Test(arguments: [
-        { (record: inout LoginRecord) in record.isDisabled = true }, { $0.uid = 0 }, { $0.uid = 99 }, { $0.gid = 0 },
-        { $0.home = Array("home".utf8) },
-        { $0.mailbox = Array("/etc".utf8) }, { $0.mailbox = [] }, { $0.passwords = [] }, { $0.passwords[0].hash = Array("!".utf8) + hash },
-    ])
-    func whoIsRefusedWithTheRightPassword(_ change: @Sendable (inout LoginRecord) -> Void) throws {
-        let (verdict, hashes) = try judge(password("joe@example.org"), change: change)
+    private static let changes: [@Sendable (inout LoginRecord) -> Void] = [
+        { $0.isDisabled = true }, { $0.uid = 0 }, { $0.uid = 99 }, { $0.gid = 0 }, { $0.home = [] }, { $0.mailbox = [0x2F] }, { $0.mailbox = [] },
+        { $0.passwords = [] }, { $0.passwords[0].hash = [0x21] + hash },
+    ]
+
+    @Test(arguments: changes.indices) func whoIsRefusedWithTheRightPassword(_ change: Int) throws {
+        let (verdict, hashes) = try judge(password("joe@example.org"), change: Self.changes[change])
         #expect(verdict == .rejected)
         #expect(hashes == 1)
     }
@@ -118,7 +118,8 @@ struct AuthenticatorTests {
 
     @Test func troubleIsNoVerdict() throws {
         let settings = AuthSettings(backends: [.check(.pam, program: []), .accounts])
-        #expect(try judge(password("joe"), settings) { $1(.trouble(Array("away".utf8)[...])) }.0 == .trouble("away"))
+        let verdict = try judge(password("joe"), settings, ask: { _, answer in answer(.trouble(Array("away".utf8)[...])) }).0
+        #expect(verdict == .trouble("away"))
     }
 
     @Test(arguments: [

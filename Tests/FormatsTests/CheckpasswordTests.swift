@@ -10,7 +10,8 @@ struct CheckpasswordTests {
     }
 
     @Test(arguments: [
-        "", "1\u{0}1\u{0}joe\u{0}/", "1\u{0}1\u{0}joe\u{0}/\u{0}x", "1\u{0}1\u{0}joe\u{0}home\u{0}", "1\u{0}1\u{0}joe\u{0}\u{0}", "-1\u{0}1\u{0}joe\u{0}/\u{0}",
+        "", "1\u{0}1\u{0}joe\u{0}/", "1\u{0}1\u{0}joe\u{0}/\u{0}x", "1\u{0}1\u{0}joe\u{0}home\u{0}", "1\u{0}1\u{0}joe\u{0}\u{0}",
+        "-1\u{0}1\u{0}joe\u{0}/\u{0}",
         "4294967296\u{0}1\u{0}joe\u{0}/\u{0}", "hello\n1\u{0}1\u{0}joe\u{0}/\u{0}",
     ])
     func whatIsNoReport(_ text: String) { #expect(ReachedAccount(encoded: Array(text.utf8)) == nil) }

@@ -22,7 +22,9 @@ import Testing
         #expect(probe.answer(.nonexistent) == [67, 9, 0, 0, 0, 2])
     }
 
-    @Test(arguments: [([1, 7, 0, 0, 0, 1, 0, 0x61, 1, 0, 0x62], true), ([2, 7, 0, 0, 0, 2], true), ([2, 7, 0, 0, 0, 3], false), ([3, 7, 0, 0, 0], false)])
+    @Test(arguments: [
+        ([1, 7, 0, 0, 0, 1, 0, 0x61, 1, 0, 0x62], true), ([2, 7, 0, 0, 0, 2], true), ([2, 7, 0, 0, 0, 3], false), ([3, 7, 0, 0, 0], false),
+    ])
     func whatLspawnSaysToRoute(_ packet: [UInt8], _ isGood: Bool) throws {
         let frame = try Self.frame(packet)
         #expect(((try? Identity.Request(frame)) != nil) == isGood)

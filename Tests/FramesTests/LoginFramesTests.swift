@@ -19,7 +19,8 @@ import Testing
     @Test(arguments: [
         Login.Request.begin(token: 1, .pop3, origin, mechanism: Array("APOP".utf8)[...], binding: [60, 62], initial: [1, 2]),
         .begin(token: .max, .submission, Login.Origin(address: [], isEncrypted: false), mechanism: [], binding: [], initial: nil),
-        .begin(token: 0, .web, origin, mechanism: [65], binding: [], initial: []), .respond(token: 2, []), .respond(token: 2, [0, 255]), .cancel(token: 3),
+        .begin(token: 0, .web, origin, mechanism: [65], binding: [], initial: []), .respond(token: 2, []), .respond(token: 2, [0, 255]),
+        .cancel(token: 3),
         .permit(token: 4, account: [97], sender: .null), .sent(account: [97], recipients: 100_000),
     ])
     func logins(_ request: Login.Request) throws {

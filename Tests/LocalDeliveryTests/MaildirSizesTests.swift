@@ -48,9 +48,11 @@ import Testing
         #expect(sizes.limits.haveRoom(for: size, beside: sizes.usage) == expected)
     }
 
-    @Test(arguments: [
-        ("1.M2P3.h,S=123", 123), ("1.M2P3.h,S=123:2,S", 123), ("1.h,W=9,S=5", 5), ("1.h", nil), ("1.h:2,S=4", nil), ("1.h,S=", nil), ("1.h,S=x", nil),
-    ] as [(String, Int64?)])
+    @Test(
+        arguments: [
+            ("1.M2P3.h,S=123", 123), ("1.M2P3.h,S=123:2,S", 123), ("1.h,W=9,S=5", 5), ("1.h", nil), ("1.h:2,S=4", nil), ("1.h,S=", nil),
+            ("1.h,S=x", nil),
+        ] as [(String, Int64?)])
     func sizesInNames(_ name: String, _ expected: Int64?) { #expect(MaildirSizes.size(inName: name.utf8) == expected) }
 
     @Test(arguments: [("1.h:2,T", true), ("1.h:2,ST", true), ("1.h:2,S", false), ("1.hT", false), ("1.h,S=3:2,", false)])

@@ -162,7 +162,7 @@ private let three: [String?] = ["Subject: two\n\nshort", "From: a\nSubject: one\
     @Test(
         "The modern profile: as RFC 1939 and its extensions have it",
         arguments: [
-            ("STAT\r\n", "+OK 3 85\r\n"), ("DELE 1\r\nSTAT\r\nNOOP\r\n", "+OK \r\n+OK 2 66\r\n+OK \r\n"),
+            ("STAT\r\n", "+OK 3 86\r\n"), ("DELE 1\r\nSTAT\r\nNOOP\r\n", "+OK \r\n+OK 2 67\r\n+OK \r\n"),
             ("RETR 3\r\n", "+OK \r\nSubject: headers only\r\n.\r\n"), ("TOP 1 0\r\n", "+OK \r\nSubject: two\r\n\r\n.\r\n"),
             ("RETR 1\r\n", "+OK \r\nSubject: two\r\n\r\nshort\r\n.\r\n"), ("LANG\r\n", "+OK \r\nen English\r\n.\r\n"),
             ("CAPA\r\n", "+OK \r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\nLANG\r\n.\r\n"),

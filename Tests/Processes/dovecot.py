@@ -56,11 +56,11 @@ service stats {{
 class Dovecot:
     """A context manager."""
 
-    def __init__(self, maildir, password):
+    def __init__(self, maildir, password, login="alice"):
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.place.chmod(0o755)
         (self.place / "home").mkdir()
-        (self.place / "users").write_text(f"alice:{{PLAIN}}{password}\n")
+        (self.place / "users").write_text(f"{login}:{{PLAIN}}{password}\n")
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9", "-subj", "/CN=localhost", "-keyout",
              self.place / "key.pem", "-out", self.place / "cert.pem"], check=True, capture_output=True, timeout=LIMIT)

@@ -217,6 +217,37 @@ def test_clear_text_on_the_tls_door(desk):
     assert desk.begun == []
 
 
+@pytest.mark.parametrize("cut", [0, 1, 30, None], ids=["header first", "one byte with it", "a piece with it", "one segment"])
+def test_a_proxy_before_tls(strict, cut):
+    """The client's first message may come with the proxy's header; it is TLS from its first byte."""
+    (strict.home / "control/proxyclients").write_text("127.0.0.1\n")
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = unchecked().wrap_bio(incoming, outgoing)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    hello = outgoing.read()
+    cut = len(hello) if cut is None else cut
+    with strict.connect("pop3s") as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 4711 995\r\n" + hello[:cut])
+        time.sleep(0.05)
+        connection.sendall(hello[cut:])
+
+        def until_done(step):
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    connection.sendall(outgoing.read())
+                    incoming.write(connection.recv(1 << 16))
+
+        until_done(client.do_handshake)
+        assert until_done(lambda: client.read(1000)).startswith(b"+OK")
+        client.write(b"USER alice\r\nPASS secret word\r\nQUIT\r\n")
+        connection.sendall(outgoing.read())
+        wait_until(lambda: strict.begun, strict.log)
+
+
 # The mailbox
 
 

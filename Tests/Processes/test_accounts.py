@@ -2,6 +2,7 @@
 
 import json
 import os
+import smtplib
 import stat
 import subprocess
 import time
@@ -451,6 +452,53 @@ def test_removing_mail_follows_no_link(home):
     assert (treasure / "file").exists() and not mailbox(home, address).exists()
 
 
+# Logins
+
+
+@pytest.fixture
+def submission(accounts):
+    """As `accounts`, with a door for mail programs and logins without TLS."""
+    accounts.stop()
+    accounts.control("submissionlisten", "127.0.0.1:0")
+    accounts.control("authinsecure", "127.0.0.0/8")
+    martlet(accounts, "alias", "add", f"info@{DOMAIN}", f"joe@{DOMAIN}")
+    return accounts.start()
+
+
+def submits(server, login, password, sender):
+    """The reply to a message that is submitted; 535 stands for a login that fails."""
+    with smtplib.SMTP(*server.doors["submission"], timeout=30) as client:
+        client.ehlo()
+        try:
+            client.login(login, password)
+        except smtplib.SMTPAuthenticationError:
+            return 535
+        code = client.mail(sender)[0]
+        return client.rcpt(f"ann@{DOMAIN}")[0] if code == 250 else code
+
+
+def test_a_login_and_what_it_may_send_as(submission):
+    joe, password = f"joe@{DOMAIN}", "secret of joe"
+    for sender in (joe, f"JOE@{DOMAIN}", f"joe-list@{DOMAIN}", f"joe+x@{DOMAIN}", f"info@{DOMAIN}"):
+        assert submits(submission, joe, password, sender) == 250, sender
+    for sender in (f"ann@{DOMAIN}", f"nobody@{DOMAIN}", "x@far.example", f"alice@{HOST}"):
+        assert submits(submission, joe, password, sender) >= 500, sender
+    assert submits(submission, joe, "wrong", joe) == submits(submission, f"info@{DOMAIN}", password, joe) == 535
+
+
+def test_a_new_password_and_an_application_password_count_at_once(submission):
+    joe = f"joe@{DOMAIN}"
+    shown = martlet(submission, "user", "app", "add", joe, "phone").strip()
+    assert submits(submission, joe, shown, joe) == 250
+    martlet(submission, "user", "passwd", joe, stdin=b"new one\n")
+    assert submits(submission, joe, "new one", joe) == 250
+    assert submits(submission, joe, "secret of joe", joe) == 535
+    martlet(submission, "user", "app", "remove", joe, "phone")
+    assert submits(submission, joe, shown, joe) == 535
+    martlet(submission, "user", "remove", joe)
+    assert submits(submission, joe, "new one", joe) == 535
+
+
 # Quota
 
 
@@ -652,6 +700,6 @@ class TestPrivileged:
         assert not mailbox(server, f"joe@{DOMAIN}").exists()
 
     def test_an_account_that_deliveries_may_not_use(self, server):
-        for name, said in (("root", "below control/minuid"), ("nonexistent", "does not exist: useradd --system nonexistent")):
+        for name, said in (("root", "below control/minuid"), ("nonexistent", "there is no account nonexistent for mailboxes to belong to: useradd --system")):
             (server.home / "control/vmailuser").write_text(name + "\n")
             assert said in martlet(server, "user", "list", ok=False)

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from auth_role import (
-    CHALLENGE, CREDENTIALS, DENIED, FAILURE, MALFORMED, MECHANISM, OPEN, POP3, SUCCESS, TEMPORARY, THROTTLED, AuthRole, identity)
+    CHALLENGE, CREDENTIALS, DENIED, ENCRYPTION, FAILURE, MALFORMED, MECHANISM, OPEN, POP3, SUCCESS, TEMPORARY, THROTTLED, AuthRole, identity)
 from martlet import LIMIT, account, wait_until
 
 JOE, PASSWORD = "joe@example.org", b"correct horse"
@@ -72,6 +72,19 @@ def test_failures_are_alike_and_take_their_second(asker, login, password):
 def test_what_is_no_login(asker, mechanism, initial, refusal):
     answer = asker.answer(asker.begin(mechanism, initial))
     assert (answer.kind, answer.refusal) == (FAILURE, refusal)
+
+
+def test_no_login_before_tls(auth):
+    """Also when the role at the door has forgotten to refuse it; `control/authinsecure` excepts networks."""
+    auth.control("authinsecure", "192.0.2.0/24\nunix")
+    auth.start()
+    asker = auth.asker()
+    for address in ("198.51.100.1", "2001:db8::1"):
+        assert asker.plain(JOE, PASSWORD, address=address, encrypted=False).refusal == ENCRYPTION
+        assert asker.answer(asker.begin("LOGIN", address=address, encrypted=False)).refusal == ENCRYPTION
+    for address in ("192.0.2.200", ""):
+        assert asker.plain(JOE, PASSWORD, address=address, encrypted=False).kind == SUCCESS
+    asker.close()
 
 
 def test_scram(auth):

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import pytest
-from martlet import LIMIT, account, as_account, peak_memory, wait_until
+from martlet import LIMIT, account, as_account, free_port, listens, peak_memory, wait_until
 from tcpserver import TcpServer
 
 # A checkpassword program for one user: the password, or the digest of an APOP login (RFC 1939 §7).
@@ -78,6 +78,35 @@ def test_a_password_or_a_digest_lets_in(mailbox):
     assert client.welcome.startswith(b"+OK <") and client.welcome.endswith(b"@mx.example>")
     assert client.apop("alice", "secret word") == b"+OK "
     client.quit()
+
+
+@pytest.mark.skipif(shutil.which("supervise") is None, reason="daemontools is not installed")
+def test_under_daemontools(mailbox):
+    """A service as sites have it: supervise keeps it, svc restarts it, mail is read before and after."""
+    mailbox.put("new/1.h", b"Subject: x\n\n")
+    service = mailbox.home.home / "service"
+    service.mkdir()
+    mailbox.home._give(service)
+    port = free_port()
+    bin = mailbox.home.programs
+    (service / "run").write_text(f"#!/bin/sh\nexec tcpserver -RHl0 127.0.0.1 {port} {bin}/qmail-popup mx.example {mailbox.home.home}/checkpassword-stub "
+                                 f"{bin}/qmail-pop3d Maildir\n")
+    (service / "run").chmod(0o755)
+    control = lambda *arguments: subprocess.run([*arguments, service], check=True, timeout=LIMIT, capture_output=True, **as_account())
+    with subprocess.Popen(["supervise", service], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_account()) as supervisor:
+        try:
+            for _ in range(2):
+                wait_until(lambda: listens(port), "tcpserver does not listen")
+                client = poplib.POP3("127.0.0.1", port, timeout=LIMIT)
+                client.user("alice")
+                client.pass_("secret word")
+                assert client.stat() == (1, 12)
+                client.quit()
+                control("svc", "-t")
+                wait_until(lambda: not listens(port) or b"up" in control("svstat").stdout, "it is not restarted")
+        finally:
+            control("svc", "-dx")
+            supervisor.wait(LIMIT)
 
 
 @pytest.mark.parametrize("user, password", [("alice", "secret"), ("bob", "secret word"), ("alice", "x" * 600)], ids=["wrong", "unknown", "long"])

@@ -9,9 +9,10 @@ import threading
 import time
 
 import fake_auth
+import hostile_client
 import pytest
 from fake_auth import FakeAuth, plain
-from martlet import HOST, LIMIT, Martlet, wait_until
+from martlet import HOST, LIMIT, Martlet, peak_memory, wait_until
 
 JOE, SECRET = b"joe@mail.example", b"s3cret-canary"
 LOGIN = b"AUTH PLAIN " + plain(JOE, SECRET) + b"\r\n"
@@ -240,17 +241,29 @@ def test_a_client_that_leaves_during_a_login(shared):
         assert client.say(LOGIN).startswith(b"235")
 
 
-def test_bad_clients_cost_a_good_one_nothing(shared):
-    """Hundreds of half-said logins, drips and silent ones; a good client still sends in a moment."""
-    with contextlib.ExitStack() as stack:
-        for number in range(45):
-            client = stack.enter_context(Client(shared))
-            client.socket.sendall([b"AUTH LOGIN\r\n", b"AUTH PLAIN " + b"A" * 5000, b"", b"AUTH LOGIN\r\nam9", b"EHLO c\r\n" * 40][number % 5])
-        started = time.monotonic()
-        with Client(shared) as good:
-            assert good.say(LOGIN).startswith(b"235")
-            assert good.codes(b"MAIL FROM:<joe@mail.example>", b"RCPT TO:<alice@mail.example>", b"DATA", b"\r\nx\r\n.")[-1] == b"250 2.0.0"
-        assert time.monotonic() - started < 5
+@pytest.mark.parametrize("behaviour", hostile_client.BEHAVIOURS.values())
+def test_bad_clients_cost_a_good_one_nothing(programs, behaviour):
+    """hardening.md SLOW: a hundred of them at once; a good client still sends in a moment, and smtpd stays small."""
+    with running(programs, concurrencyperip="150", smtpworkers="1") as server:
+        pid = server.pid("smtpd")
+        before, done = peak_memory(pid), threading.Event()
+        bad = threading.Thread(target=hostile_client.attack, args=(server.doors["submission"], [behaviour], 100, LIMIT, 7, done.is_set))
+        bad.start()
+        try:
+            time.sleep(1)
+            for _ in range(5):
+                started = time.monotonic()
+                with Client(server) as good:
+                    assert good.say(LOGIN).startswith(b"235")
+                    assert good.codes(b"MAIL FROM:<joe@mail.example>", b"RCPT TO:<alice@mail.example>", b"DATA", b"\r\nx\r\n.")[-1] == b"250 2.0.0"
+                assert time.monotonic() - started < 5
+                time.sleep(0.3)
+        finally:
+            done.set()
+            bad.join()
+        assert server.pid("smtpd") == pid, server.log()
+        # hardening.md LEN: less than 1 MiB a session.
+        assert peak_memory(pid) - before < 100 * 1024
 
 
 @pytest.mark.parametrize("byte", [bytes([number]) for number in range(256) if number not in (10, 13)])

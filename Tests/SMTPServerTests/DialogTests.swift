@@ -230,7 +230,7 @@ import Testing
         dialog.queueAnswer = nil
         dialog.say("MAIL FROM:<>\r\nRCPT TO:<r@ok.example>\r\nDATA\r\n")
         #expect(dialog.replies() == "250 2.1.0 ok\r\n" && dialog.phase == .waiting)
-        dialog.answer(.unknown)
+        dialog.answer(Session.RecipientVerdict.unknown)
         #expect(dialog.replies() == "250 2.1.5 ok\r\n354 go ahead\r\n")
         dialog.say("x\r\n.\r\nNOOP\r\nQUIT\r\n")
         #expect(dialog.replies() == "" && dialog.phase == .waiting)

@@ -183,6 +183,25 @@ import Testing
         }
     }
 
+    /// hardening.md 1.1 "RESP injection", for AUTH and for what answers a challenge.
+    @Test func noByteBreaksAReply() {
+        for byte in UInt8.min...UInt8.max where byte != ASCII.lf {
+            for (start, end) in [("AUTH ", ""), ("AUTH PLAIN ", "="), ("AUTH ", " =")] {
+                let dialog = dialog()
+                dialog.login = { _, _ in .failure(.credentials) }
+                dialog.say(Array(start.utf8) + [byte] + Array("\(end)\r\n".utf8))
+                dialog.say("NOOP\r\n")
+                #expect(ReplyTests.isWellFormed(dialog.output) && dialog.codes.count == 2 && dialog.codes.last == 250, "\(start) \(byte)")
+            }
+            let dialog = dialog()
+            dialog.login = { _, _ in .challenge([byte]) }
+            dialog.continued = { _ in .challenge([byte, byte]) }
+            dialog.say("AUTH LOGIN\r\n")
+            dialog.say([byte, byte, byte, byte, ASCII.cr, ASCII.lf])
+            #expect(ReplyTests.isWellFormed(dialog.output) && dialog.codes.count == 2, "\(byte)")
+        }
+    }
+
     @Test func lineLengths() {
         let most = String(repeating: "A", count: 12288 - "AUTH PLAIN ".count)
         for (line, code) in [("AUTH PLAIN \(most)", 501), ("AUTH PLAIN \(most)AA", 500), ("NOOP \(most)", 500)] {

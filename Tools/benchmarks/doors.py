@@ -8,12 +8,15 @@ import ssl
 import time
 
 import martlet
-from measurements import LIMIT, MESSAGE_BYTES, SENDER, Figure, Measurement, running
+from measurements import LIMIT, MESSAGE_BYTES, Figure, Measurement, running
 from servers import MartletServer
 
 TO = f"alice@{martlet.HOST}"
+# A domain of accounts is none of `locals`.
+DOMAIN = "accounts.example"
+ACCOUNT = f"bench@{DOMAIN}"
 PASSWORD = "a password for the bench"
-HEADER = f"From: <{SENDER}>\nTo: <{TO}>\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <bench@{martlet.HOST}>\nSubject: bench\n\n".encode()
+HEADER = f"From: <{ACCOUNT}>\nTo: <{TO}>\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nMessage-ID: <bench@{martlet.HOST}>\nSubject: bench\n\n".encode()
 CONTENT = HEADER + b"".join(b"X" * 78 + b"\n" for _ in range((MESSAGE_BYTES - len(HEADER)) // 79))
 
 
@@ -22,8 +25,8 @@ def netstring(content):
 
 
 # What is said for one message, step by step: bytes, then how many of which byte an answer has.
-SMTP = [(f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{TO}>\r\nDATA\r\n".encode(), b"\n", 3), (CONTENT.replace(b"\n", b"\r\n") + b".\r\n", b"\n", 1)]
-QMTP = [(netstring(b"\n" + CONTENT) + netstring(SENDER.encode()) + netstring(netstring(TO.encode())), b",", 1)]
+SMTP = [(f"MAIL FROM:<{ACCOUNT}>\r\nRCPT TO:<{TO}>\r\nDATA\r\n".encode(), b"\n", 3), (CONTENT.replace(b"\n", b"\r\n") + b".\r\n", b"\n", 1)]
+QMTP = [(netstring(b"\n" + CONTENT) + netstring(ACCOUNT.encode()) + netstring(netstring(TO.encode())), b",", 1)]
 
 
 class Client:
@@ -122,7 +125,7 @@ def login_connection(address, context):
     connection = context.wrap_socket(socket.create_connection(address, timeout=LIMIT), server_hostname=martlet.HOST)
     exchange(connection, b"")
     exchange(connection, b"EHLO bench\r\n")
-    exchange(connection, b"AUTH PLAIN " + base64.b64encode(f"\0{SENDER}\0{PASSWORD}".encode()) + b"\r\n")
+    exchange(connection, b"AUTH PLAIN " + base64.b64encode(f"\0{ACCOUNT}\0{PASSWORD}".encode()) + b"\r\n")
     return connection
 
 
@@ -136,8 +139,8 @@ class DoorsServer(MartletServer):
         self.server.control("sendmessages", "0")
         self.server.control("sendrecipients", "0")
         super().start()
-        self.server.command("martlet", "domain", "add", martlet.HOST)
-        done = self.server.command("martlet", "user", "add", SENDER, stdin=f"{PASSWORD}\n".encode())
+        self.server.command("martlet", "domain", "add", DOMAIN)
+        done = self.server.command("martlet", "user", "add", ACCOUNT, stdin=f"{PASSWORD}\n".encode())
         if done.returncode:
             raise OSError(f"martlet user add: {done.stderr.decode()}")
 

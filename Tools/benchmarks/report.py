@@ -11,23 +11,27 @@ TITLE, VALUE, RATIO = 78, 13, 8
 @dataclasses.dataclass
 class Row:
     figure: object
-    # {"Martlet": [each run], "Postfix": [each run]}
+    # {"Martlet": [each run], "Postfix": [each run]}; a row whose title names another peer has that.
     values: dict
 
     def median(self, name):
         return statistics.median(self.values[name]) if self.values.get(name) else None
 
     @property
+    def peer(self):
+        return next((name for name in self.values if name != "Martlet"), "Postfix")
+
+    @property
     def ratio(self):
         """How many times better Martlet is."""
-        ours, theirs = self.median("Martlet"), self.median("Postfix")
+        ours, theirs = self.median("Martlet"), self.median(self.peer)
         if not ours or not theirs:
             return None
         return ours / theirs if self.figure.more_is_better else theirs / ours
 
     def cells(self):
         ratio = "" if self.ratio is None else f"{self.ratio:.1f}x"
-        medians = [text(self.median(name), self.figure.unit) for name in ("Martlet", "Postfix")]
+        medians = [text(self.median(name), self.figure.unit) for name in ("Martlet", self.peer)]
         return [self.figure.title, *medians, ratio, self.figure.aim]
 
 

@@ -4,6 +4,7 @@ import martlet
 from doors import Doors
 from local import InjectionRate, LocalDeliveries, QueueProgram
 from measurements import Acceptance, EndToEnd, IdleConnections, List, Syncs
+from pop3 import Reading
 from servers import SINK_DOMAIN
 
 
@@ -28,4 +29,5 @@ def small_table(scale):
         InjectionRate(1, count(500), "5x"),
         InjectionRate(10, count(1000), "4x"),
         LocalDeliveries(count(10_000), count(5_000)),
+        Reading(count(1_000)),
     ]

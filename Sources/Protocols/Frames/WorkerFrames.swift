@@ -46,7 +46,9 @@ package struct WorkerRequest: Equatable, Sendable {
         var packet: [UInt8] = [1]
         packet.append(number: slot)
         packet.append(number: settings.programSeconds)
-        for field in [user, home, localPart, dash, ext, domain, sender.bytes[...], settings.defaultDelivery, settings.quota] { packet.append(counted: field) }
+        for field in [user, home, localPart, dash, ext, domain, sender.bytes[...], settings.defaultDelivery, settings.quota] {
+            packet.append(counted: field)
+        }
         return packet
     }
 }

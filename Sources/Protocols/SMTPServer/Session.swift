@@ -6,7 +6,8 @@ package import Reception
 /// The server side of one SMTP session as a value: bytes and answers in, actions out. It does no I/O, never throws, and its clock comes from outside.
 ///
 /// Commands are taken in order; while route or queue owe an answer, what the client has sent on (RFC 2920) waits in ``held``.
-/// Whatever came behind STARTTLS is refused with the connection: nothing that was said in clear counts as said inside TLS (RFC 3207 §4.2).
+/// Whatever came behind STARTTLS is refused with the connection: nothing that was said in clear counts as said inside TLS (RFC 3207 §4.2). So is what
+/// came behind AUTH before its answer: it was said for another state.
 ///
 /// It must not know sockets, files or DNS: whether a recipient exists and what the queue says are inputs. What holds: a message is committed only
 /// as a whole and acknowledged only after the queue's answer; only CRLF.CRLF or the last chunk ends it; nothing that a client sends stops the

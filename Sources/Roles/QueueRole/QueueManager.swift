@@ -60,7 +60,8 @@ final class QueueManager {
     private let fail: (String) -> Void
 
     init(
-        loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, accountDomains: Watched<Set<[UInt8]>>, invokers: Invokers,
+        loop: EventLoop, lines: QueueLog, settings: QueueSettings, rewriting: AddressRewriting, accountDomains: Watched<Set<[UInt8]>>,
+        invokers: Invokers,
         store: JournalStore, files: ContentFiles, index: QueueIndex, bounceThread: WorkThread, fail: @escaping (String) -> Void
     ) {
         self.loop = loop

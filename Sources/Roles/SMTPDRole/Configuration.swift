@@ -61,7 +61,8 @@ struct Configuration {
     /// Whether a client at `address` may connect, and with which variables.
     func decision(for address: IPAddress?, _ door: Door) -> ConnectionRules.Decision {
         let origin = ConnectionOrigin(address: address)
-        return door == .qmqp && qmqpRules.match(origin) == nil ? .deny : (door == .qmqp ? qmqpRules : rules).decision(for: origin)
+        guard door == .qmqp else { return rules.decision(for: origin) }
+        return qmqpRules.match(origin) == nil ? .deny : qmqpRules.decision(for: origin)
     }
 
     private static func rules(_ control: ControlDirectory, _ name: String) throws -> ConnectionRules {

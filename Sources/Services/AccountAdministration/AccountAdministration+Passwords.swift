@@ -62,7 +62,9 @@ extension AccountAdministration {
     }
 
     private static func removePassword(of id: Int64, _ database: Database) throws {
-        for statement in ["DELETE FROM password WHERE address = ? AND label = ''", "DELETE FROM scram WHERE address = ?", "DELETE FROM secret WHERE address = ?"] {
+        for statement in [
+            "DELETE FROM password WHERE address = ? AND label = ''", "DELETE FROM scram WHERE address = ?", "DELETE FROM secret WHERE address = ?",
+        ] {
             try database.execute(sql: statement, arguments: [id])
         }
     }

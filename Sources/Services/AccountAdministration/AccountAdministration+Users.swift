@@ -51,7 +51,8 @@ extension AccountAdministration {
                     """, arguments: [domain?.text]
             ).map {
                 UserSummary(
-                    address: $0[1], quota: Quota(bytes: UInt64(clamping: $0[2] as Int64), messages: UInt32(clamping: $0[3] as Int64)), keepsMail: $0[4],
+                    address: $0[1], quota: Quota(bytes: UInt64(clamping: $0[2] as Int64), messages: UInt32(clamping: $0[3] as Int64)),
+                    keepsMail: $0[4],
                     forwards: targets[$0[0]] ?? [], hasPassword: $0[5] as Int > 0, applicationPasswords: $0[6])
             }
         }
@@ -119,7 +120,8 @@ extension AccountAdministration {
 
     private static func setQuota(_ quota: Quota, of id: Int64, _ database: Database) throws {
         try database.execute(
-            sql: "UPDATE mailbox SET quotaBytes = ?, quotaMessages = ? WHERE address = ?", arguments: [Int64(clamping: quota.bytes), quota.messages, id])
+            sql: "UPDATE mailbox SET quotaBytes = ?, quotaMessages = ? WHERE address = ?",
+            arguments: [Int64(clamping: quota.bytes), quota.messages, id])
     }
 
     private static func setForwards(

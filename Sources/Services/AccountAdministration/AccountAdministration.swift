@@ -1,8 +1,8 @@
 private import Accounts
 private import Bytes
 private import Foundation
-private import Glibc
 internal import GRDB
+private import Glibc
 private import Posix
 
 /// The accounts as an administrator changes them: `auth/accounts.sqlite` is what counts, the constant databases that everything else reads are made of it.

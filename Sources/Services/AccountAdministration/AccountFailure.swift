@@ -1,5 +1,5 @@
-private import Bytes
 package import Accounts
+private import Bytes
 private import Glibc
 package import Posix
 
@@ -34,7 +34,8 @@ package enum AccountFailure: Error, Equatable, CustomStringConvertible {
         case .noSuchMailbox(let address): "there is no mailbox \(address.bytes.text): look in martlet user list"
         case .noSuchAlias(let address): "there is no alias \(address.bytes.text): look in martlet alias list"
         case .noSuchPassword(let address, let label): "\(address.bytes.text) has no application password '\(label)': look in martlet user app list"
-        case .passwordExists(let address, let label): "\(address.bytes.text) has an application password '\(label)' already: remove it, or take another label"
+        case .passwordExists(let address, let label):
+            "\(address.bytes.text) has an application password '\(label)' already: remove it, or take another label"
         case .tooManyPasswords(let address):
             "\(address.bytes.text) has \(LoginRecord.maxPasswords) passwords, which is the most: remove one that is not used"
         case .tooManyTargets: "an address leads to \(AccountAdministration.maxTargetBytes) bytes of addresses at most: make it a mailing list"

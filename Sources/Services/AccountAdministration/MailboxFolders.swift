@@ -22,7 +22,8 @@ struct MailboxFolders {
         let path = Self.path(address)
         do throws(SystemError) {
             for (folder, mode) in [
-                (Self.root, Self.passageMode), ("\(Self.root)/\(AccountDirectory.forwardingHome)", 0o755), (Self.folder(address.domain), Self.passageMode),
+                (Self.root, Self.passageMode), ("\(Self.root)/\(AccountDirectory.forwardingHome)", 0o755),
+                (Self.folder(address.domain), Self.passageMode),
             ] { try Self.makeFolder(folder, mode) }
             guard try isThere(path) else { return try makeNew(path, in: Self.folder(address.domain)) }
         } catch { throw .trouble(error) }
@@ -140,7 +141,9 @@ struct MailboxFolders {
             try withPath(name) { (name) throws(SystemError) in
                 if unlinkat(raw, name, 0) == 0 || errno == ENOENT { return }
                 guard errno == EISDIR || errno == EPERM else { throw SystemError(call: "unlink", subject: String(cString: name), errno: errno) }
-                try empty(FileDescriptor(owning: try check("open") { openat(raw, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }), depth: depth + 1)
+                try empty(
+                    FileDescriptor(owning: try check("open") { openat(raw, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }), depth: depth + 1
+                )
                 try check("rmdir", String(cString: name)) { unlinkat(raw, name, AT_REMOVEDIR) }
             }
         }

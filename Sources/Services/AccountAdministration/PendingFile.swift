@@ -20,7 +20,9 @@ struct PendingFile {
         try check("chmod", temporary) { fchmod(raw, mode) }
         var written = 0
         while written < bytes.count {
-            written += try check("write", temporary) { bytes.withUnsafeBytes { write(raw, $0.baseAddress?.advanced(by: written), $0.count - written) } }
+            written += try check("write", temporary) {
+                bytes.withUnsafeBytes { write(raw, $0.baseAddress?.advanced(by: written), $0.count - written) }
+            }
         }
         try check("fsync", temporary) { fsync(raw) }
     }

@@ -101,7 +101,9 @@ package struct AccountOwner: Equatable, Sendable {
 
     package init?(_ bytes: [UInt8]) {
         var reader = ByteReader(bytes)
-        guard let uid = reader.number(UInt32.self), let gid = reader.number(UInt32.self), let generation = reader.number(UInt64.self) else { return nil }
+        guard let uid = reader.number(UInt32.self), let gid = reader.number(UInt32.self), let generation = reader.number(UInt64.self) else {
+            return nil
+        }
         self.init(uid: uid, gid: gid, generation: generation)
     }
 

@@ -38,7 +38,7 @@ package final class SenderOwnership {
         } complain: {
             log("auth: \($0); the old value stays")
         }
-        rewriting = try Watched(AddressRewriting.files.map(control.file)) {
+        rewriting = try Watched(AddressRewriting.files.map(control.file) + [AddressRewriting.accountsFile]) {
             try AddressRewriting(control)
         } complain: {
             log("auth: \($0); the old value stays")

@@ -31,6 +31,12 @@ package struct Throttle {
         package var failures: UInt32
         /// Seconds; 0 when nothing is refused, nil until it is released.
         package var refusedFor: UInt64?
+
+        package init(subject: Subject, failures: UInt32, refusedFor: UInt64?) {
+            self.subject = subject
+            self.failures = failures
+            self.refusedFor = refusedFor
+        }
     }
 
     /// Failures after which a subject is refused. They are forgotten one by one, each after ``forgetSeconds``.

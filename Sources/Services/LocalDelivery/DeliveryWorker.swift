@@ -23,7 +23,8 @@ package func runDeliveryWorker(isConfined: Bool) -> Int32 {
 private func confine() -> Bool {
     switch Sandbox.confineToWorkingDirectory() {
     case .whole: break
-    case .partial(let version): log("martlet-local: Landlock of this kernel is version \(version): files are confined, network and signals are not all")
+    case .partial(let version):
+        log("martlet-local: Landlock of this kernel is version \(version): files are confined, network and signals are not all")
     case .none(let error): log("martlet-local: alert: this kernel has no Landlock (\(error.reason)): only file modes keep mailboxes apart")
     }
     do throws(SystemError) { try QmailHome.enter() } catch {

@@ -29,7 +29,7 @@ package struct MaildirLimits: Equatable, Sendable {
     }
 
     package func haveRoom(for size: Int, beside usage: MaildirUsage) -> Bool {
-        (bytes == 0 || usage.bytes + Int64(clamping: size) <= Int64(clamping: bytes))
+        (bytes == 0 || usage.bytes + min(Int64(clamping: size), MaildirUsage.limit) <= Int64(clamping: bytes))
             && (messages == 0 || usage.messages + 1 <= Int64(clamping: messages))
     }
 }
@@ -37,7 +37,7 @@ package struct MaildirLimits: Equatable, Sendable {
 /// What a Maildir holds. Below nought only when somebody else's sums are wrong.
 package struct MaildirUsage: Equatable {
     /// More than any disk holds; the sum of two stays a number.
-    private static let limit = Int64(1) << 60
+    fileprivate static let limit = Int64(1) << 60
 
     package private(set) var bytes: Int64 = 0
     package private(set) var messages: Int64 = 0

@@ -61,7 +61,8 @@ package struct MaildirQuota {
         var usage = MaildirUsage()
         try count(in: maildir.root, &usage)
         for name in try names(in: maildir.root, at: ".") where name.first == ASCII.dot && name.count > 1 && !name.elementsEqual(".Trash".utf8) {
-            guard name != [ASCII.dot, ASCII.dot], let folder = try? FileDescriptor.open(name, in: maildir.root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) else {
+            guard name != [ASCII.dot, ASCII.dot], let folder = try? FileDescriptor.open(name, in: maildir.root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+            else {
                 continue
             }
             try count(in: folder, &usage)

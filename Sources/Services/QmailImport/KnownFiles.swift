@@ -4,12 +4,12 @@ enum KnownFiles {
         "me", "badmailfrom", "bouncefrom", "bouncehost", "concurrencylocal", "concurrencyremote", "databytes", "defaultdelivery", "defaultdomain",
         "defaulthost", "doublebouncehost", "doublebounceto", "envnoathost", "helohost", "idhost", "localiphost", "locals", "morercpthosts",
         "morercpthosts.cdb", "percenthack", "plusdomain", "qmqpservers", "queuelifetime", "rcpthosts", "smtpgreeting", "smtproutes", "timeoutconnect",
-        "timeoutremote", "timeoutsmtpd", "virtualdomains", "authbackends", "authinsecure", "authmechanisms", "badhelo", "badrcptto", "bounceformat",
-        "bouncemaxbytes", "dnsbllist", "goodrcptto",
-        "bouncesperhour", "cafile", "concurrencyincoming", "concurrencyperhost", "concurrencyperip", "concurrencypop3", "dnssec", "hashthreads",
-        "lmtplisten", "logindomain", "maxrecipients", "minuid", "moreipme", "pop3listen", "pop3slisten", "proxyclients", "qmqplisten", "qmqprules",
-        "qmtplisten", "queuesegmentbytes", "rcptprobe", "remoteprogram", "resolvers", "senderlogin", "sendmessages", "sendrecipients", "smtplisten",
-        "smtprules", "smtpslisten", "smtpworkers", "submissionlisten", "submissionslisten", "timeoutlocal", "timeoutremoteprogram", "vmailuser",
+        "timeoutremote", "timeoutsmtpd", "virtualdomains", "authbackends", "authinsecure", "authmechanisms", "authsecrets", "badhelo", "badrcptto",
+        "bounceformat", "bouncemaxbytes", "bouncesperhour", "cafile", "concurrencyincoming", "concurrencyperhost", "concurrencyperip",
+        "concurrencypop3", "dnsbllist", "dnssec", "goodrcptto", "hashthreads", "lmtplisten", "logindomain", "maxrecipients", "minuid", "moreipme",
+        "pop3listen", "pop3slisten", "proxyclients", "qmqplisten", "qmqprules", "qmtplisten", "queuesegmentbytes", "rcptprobe", "remoteprogram",
+        "resolvers", "senderlogin", "sendmessages", "sendrecipients", "smtplisten", "smtprules", "smtpslisten", "smtpworkers", "submissionlisten",
+        "submissionslisten", "timeoutlocal", "timeoutremoteprogram", "vmailuser",
     ]
     static let numbers = [
         "concurrencyincoming", "concurrencylocal", "concurrencyremote", "databytes", "queuelifetime", "timeoutconnect", "timeoutremote",

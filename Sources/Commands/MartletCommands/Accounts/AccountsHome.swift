@@ -54,7 +54,7 @@ struct AccountsHome {
         guard geteuid() == 0 else { return MailboxOwner(uid: geteuid(), gid: getegid()) }
         let name = try line("vmailuser").flatMap { $0.isEmpty ? nil : $0.text } ?? MailboxOwner.defaultName
         guard let owner = MailboxOwner.named(name) else {
-            throw Complaint("the account \(name), which mailboxes belong to, does not exist: useradd --system \(name), or name another in control/vmailuser")
+            throw Complaint("there is no account \(name) for mailboxes to belong to: useradd --system \(name), or name another in control/vmailuser")
         }
         let minimum = try line("minuid").flatMap { parseLeadingDecimal($0) } ?? defaultMinUID
         guard owner.uid != 0, UInt64(owner.uid) >= minimum else {

@@ -59,7 +59,9 @@ struct Domain: ParsableCommand {
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lists domains.",
-            discussion: "On a terminal a table. In a pipe one line for each, its fields behind tabs: name, mailboxes, aliases, catch-all (commas between).")
+            discussion: """
+                On a terminal a table. In a pipe one line for each, its fields behind tabs: name, mailboxes, aliases, catch-all (commas between).
+                """)
 
         @Flag(help: "One JSON object for each domain, on a line of its own.")
         var json = false

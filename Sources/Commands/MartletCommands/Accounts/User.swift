@@ -7,8 +7,8 @@ struct User: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "The mailboxes of our domains.",
         discussion: """
-            A mailbox lies in mailboxes/DOMAIN/USER below the home of the mail system and belongs to the account in control/vmailuser (vmail), as all of them \
-            do. A .qmail in it goes before what stands here; programs are not run there. user+anything@domain is the mailbox's address too; \
+            A mailbox lies in mailboxes/DOMAIN/USER below the home of the mail system and belongs to the account in control/vmailuser (vmail), as all of \
+            them do. A .qmail in it goes before what stands here; programs are not run there. user+anything@domain is the mailbox's address too; \
             user-extension@domain is where it has a .qmail-extension.
 
             Exit codes: 0; 1 when something could not be done; 64 for a wrong call.
@@ -17,7 +17,8 @@ struct User: ParsableCommand {
 
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Removes a mailbox. Its mail stays in its folder.", discussion: "Who adds it again says with --adopt whether the old mail is his.")
+            abstract: "Removes a mailbox. Its mail stays in its folder.",
+            discussion: "Who adds it again says with --adopt whether the old mail is his.")
 
         @Argument(help: "Its address.")
         var address: AddressArgument
@@ -36,8 +37,8 @@ struct User: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Lists mailboxes.",
             discussion: """
-                On a terminal a table. In a pipe one line for each, its fields behind tabs: address, quota in bytes and in messages (0: none), keep or forward, \
-                where mail is sent on (commas between), password or none, application passwords.
+                On a terminal a table. In a pipe one line for each, its fields behind tabs: address, quota in bytes and in messages (0: none), keep or \
+                forward, where mail is sent on (commas between), password or none, application passwords.
                 """)
 
         @Argument(help: "Only those of this domain.")
@@ -128,7 +129,8 @@ struct User: ParsableCommand {
     struct Rebuild: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Makes users/accounts.cdb and auth/accounts.cdb anew, and folders that are missing.",
-            discussion: "After a change of control/vmailuser, or of what other commands said to mend. Others do it by themselves when it was left undone.")
+            discussion:
+                "After a change of control/vmailuser, or of what other commands said to mend. Others do it by themselves when it was left undone.")
 
         func run() throws {
             let accounts = try AccountsHome.open()

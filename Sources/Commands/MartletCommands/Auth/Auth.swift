@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Frames
+private import Glibc
 private import LoginAdministration
 private import Posix
 

@@ -58,7 +58,8 @@ extension ControlSetting {
 
     private static let ours: [ControlSetting] = [
         ControlSetting(
-            "authbackends", .list(whenAbsent: "Logins are asked of our accounts, and as root of the system's."), "Logins are asked of ", ".", ours: true,
+            "authbackends", .list(whenAbsent: "Logins are asked of our accounts, and as root of the system's."), "Logins are asked of ", ".",
+            ours: true,
             "accounts, system, pam, shadow or program /PATH, in the order they are asked."),
         ControlSetting(
             "authinsecure", .list(whenAbsent: "Nobody may log in without TLS."), "Log in without TLS: ", "", ours: true,
@@ -66,6 +67,9 @@ extension ControlSetting {
         ControlSetting(
             "authmechanisms", .list(whenAbsent: "Clients log in by PLAIN or LOGIN."), "Login mechanism: ", "", ours: true,
             "PLAIN, LOGIN, SCRAM-SHA-256, CRAM-MD5 or APOP, one a line."),
+        ControlSetting(
+            "authsecrets", .number(0), "Keeping of passwords themselves is ", "", ours: true,
+            "Not 0: passwords are kept as they are, for CRAM-MD5 and APOP."),
         ControlSetting(
             "badhelo", .list(whenAbsent: "Any HELO host name is allowed."), "", " not accepted in HELO.", ours: true,
             "HELO host names that are refused, as in badmailfrom."),
@@ -97,20 +101,23 @@ extension ControlSetting {
             "dnsbllist", .list(whenAbsent: "Clients are not looked up in lists."), "List of clients: ", "", ours: true,
             "[-+=]BASE[:TEXT]: lists in DNS of clients whose mail is refused."),
         ControlSetting("dnssec", .number(0), "DNSSEC validation is ", "", ours: true, "Not 0: answers of DNS are validated."),
-        ControlSetting("hashthreads", .text("the processors"), "Passwords hashed at a time: ", "", ours: true, "Threads that hash passwords, 1 to 64."),
-        ControlSetting("logindomain", .text(""), "Logins without a domain are of ", "", ours: true, "Added to logins without a domain."),
-        ControlSetting(
-            "lmtplisten", .list(whenAbsent: "LMTP is not served."), "LMTP is served on ", ".", ours: true,
-            "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
         ControlSetting(
             "goodrcptto", .list(whenAbsent: "Recipients need not be listed."), "Recipient: ", "", ours: true,
             "Recipients; all others are refused. As in badmailfrom."),
+        ControlSetting(
+            "hashthreads", .text("the processors"), "Passwords hashed at a time: ", "", ours: true, "Threads that hash passwords, 1 to 64."),
+        ControlSetting(
+            "lmtplisten", .list(whenAbsent: "LMTP is not served."), "LMTP is served on ", ".", ours: true,
+            "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
+        ControlSetting("logindomain", .text(""), "Logins without a domain are of ", "", ours: true, "Added to logins without a domain."),
         ControlSetting(
             "maxrecipients", .number(1000), "SMTP recipient limit is ", " for a message", ours: true, "Recipients of one message that SMTP takes."),
         ControlSetting("minuid", .number(100), "Lowest uid for deliveries is ", "", ours: true, "No delivery runs under a uid below it."),
         ControlSetting(
             "moreipme", .list(whenAbsent: "Only the addresses of its interfaces are this host's."), "Also this host: ", ".", ours: true,
             "More addresses that are this host."),
+        ControlSetting(
+            "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
         ControlSetting(
             "pop3slisten", .list(whenAbsent: "No POP3 with TLS first."), "POP3 with TLS first on ", "", ours: true,
             "As pop3listen, for TLS from the first byte."),
@@ -127,8 +134,6 @@ extension ControlSetting {
             "qmtplisten", .list(whenAbsent: "QMTP is not served."), "QMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH."),
         ControlSetting(
-            "pop3listen", .list(whenAbsent: "No POP3."), "POP3 on ", "", ours: true, "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH, one a line."),
-        ControlSetting(
             "queuesegmentbytes", .number(67_108_864), "Size of a queue segment is ", " bytes", ours: true, "Size of a segment of the journal."),
         ControlSetting(
             "rcptprobe", .number(0), "Probing of extensions at RCPT is ", "", ours: true,
@@ -140,14 +145,14 @@ extension ControlSetting {
             "resolvers", .list(whenAbsent: "Name servers are those of /etc/resolv.conf."), "Name server: ", ".", ours: true,
             "Name servers, IP or IP@PORT."),
         ControlSetting(
+            "senderlogin", .list(whenAbsent: "Accounts send with their own addresses only."), "May send: ", "", ours: true,
+            "ACCOUNT:SENDER, addresses that an account may send with besides its own; * for all, @host for all of a host."),
+        ControlSetting(
             "sendmessages", .number(200), "An account may send ", " messages an hour", ours: true,
             "Messages that an account may send an hour; 0 is no limit."),
         ControlSetting(
             "sendrecipients", .number(1000), "An account may address ", " recipients an hour", ours: true,
             "Recipients that an account may address an hour; 0 is no limit."),
-        ControlSetting(
-            "senderlogin", .list(whenAbsent: "Accounts send with their own addresses only."), "May send: ", "", ours: true,
-            "ACCOUNT:SENDER, addresses that an account may send with besides its own; * for all, @host for all of a host."),
         ControlSetting(
             "smtplisten", .list(whenAbsent: "SMTP is served on port 25, or on 127.0.0.1:2525 without root."), "SMTP is served on ", ".", ours: true,
             "ADDRESS:PORT, [IPV6]:PORT or unix:/PATH; an empty file: no SMTP."),

@@ -3,7 +3,7 @@ extension Applet {
     static let logins: [Applet] = [authcheck, authreport]
 
     private static let authcheck = Applet(
-        name: "martlet-authcheck", section: 8, summary: "check one login against the system or a checkpassword program", synopsis: "",
+        name: "martlet-authcheck", section: 8, summary: "check one login for role auth", synopsis: "",
         description: [
             "martlet-authcheck is started by martlet-lspawn for role auth, with a socket on descriptor 0: one question comes there, one answer goes, and it "
                 + "ends. It asks PAM (service martlet), the shadow file, or a program with checkpassword's interface; only what control/authbackends names is "
