@@ -27,6 +27,20 @@ def test_a_bounce_larger_than_a_segment_survives_a_kill(home):
     assert not re.search(r"damaged|cannot be", home.log())
 
 
+def test_a_recipient_whose_address_becomes_too_long_bounces(home):
+    """control/virtualdomains makes it longer than an address may be; the other recipient has the message."""
+    home.control("virtualdomains", "v.example:bob")
+    home.user("alice")
+    home.user("bob")
+    home.start()
+    name = "x" * (1002 - len("@v.example"))
+    assert home.inject(f"alice@{HOST}", [f"{name}@v.example", f"bob@{HOST}"], "Subject: x\n\nhi\n") == 0
+    (bounce,) = home.wait_for_messages("alice", 1)
+    assert b"Sorry, this address becomes too long to be delivered to. (#5.1.3)\n" in bounce and b"Status: 5.1.3\n" in bounce
+    assert len(home.wait_for_messages("bob", 1)) == 1
+    home.wait_for_log(r"^msg \d+: 1 recipients fail at once: their addresses become too long$")
+
+
 def bounced(home):
     return re.findall(r"^bounce msg (\d+)", home.log(), re.MULTILINE)
 

@@ -63,7 +63,8 @@ import Testing
         ("x", .remote, "x@me", true), ("x@b.acc", .remote, "x@b.acc", true),
     ])
     func whoDecides(_ recipient: String, _ channel: Channel, _ rewritten: String, _ isLeft: Bool) throws {
-        let found = Self.rewriting.channel(of: try #require(Address(Array(recipient.utf8))))
+        let address = try #require(Address(Array(recipient.utf8)))
+        let found = try #require(Self.rewriting.channel(of: address))
         #expect(found.channel == channel)
         #expect(found.recipient.bytes.text == rewritten)
         #expect(Self.rewriting.leavesToAccounts(found.recipient) == isLeft)

@@ -79,7 +79,7 @@ import Testing
         let routing = AddressRewriting(
             envNoAtHost: Self.bytes("us.example"), percentHack: percentHack.map(Self.bytes), locals: [Self.bytes("us.example")])
         let recipients = dialog.messages.first?.envelope.recipients ?? []
-        return recipients.allSatisfy { routing.channel(of: $0).channel == .local } ? .local : .relayed
+        return recipients.allSatisfy { routing.channel(of: $0)?.channel == .local } ? .local : .relayed
     }
 
     @Test(arguments: forms) func nothingIsRelayedThatNobodyAskedFor(_ form: (path: String, plain: Fate, hack: Fate)) {

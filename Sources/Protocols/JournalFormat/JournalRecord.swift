@@ -59,6 +59,12 @@ package struct MessageRecord: Equatable, Sendable {
         if channel == .local { nextLocal = time } else { nextRemote = time }
     }
 
+    /// A recipient that has failed before anything was tried.
+    package mutating func append(failed recipient: [UInt8], _ text: ArraySlice<UInt8>) {
+        if !text.isEmpty { failures.append(UInt32(clamping: recipients.bytes.count), text) }
+        recipients.append(recipient, channel: .remote, state: .failed)
+    }
+
     /// What it takes in the log, roughly: the measure of live bytes.
     package var logBytes: Int {
         let content = if case .inline(_, _, let length, _) = content { Int(length) } else { 0 }

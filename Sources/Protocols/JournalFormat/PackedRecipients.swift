@@ -179,6 +179,10 @@ extension PackedRecipients {
             note = relay
         }
 
+        package init(_ channel: Channel, _ address: [UInt8], prepended: Int) {
+            self = channel == .local ? Route(local: address, prepended: prepended) : Route(remote: address)
+        }
+
         init(address: [UInt8], channel: Channel, note: [UInt8]) {
             self.address = address
             self.channel = channel

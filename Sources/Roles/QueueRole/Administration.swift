@@ -195,7 +195,7 @@ final class Administration {
         guard let address = Address(recipient.address) else { return nil }
         // What the files say now tells nothing of a recipient whose prepend is known, or who never had one.
         let original = recipient.prependedCount.map { Address(recipient.address.dropFirst($0)) } ?? queue.rewriting.unprepended(address)
-        return original.map(queue.route(of:))
+        return original.flatMap(queue.route(of:))
     }
 
     private func isUnderWay(_ recipient: PackedRecipients.Recipient, _ id: UInt64) -> Bool {

@@ -63,7 +63,7 @@ final class BounceMaker {
 
     /// Local senders and the postmaster are told at once; elsewhere the sender may be forged.
     private func due(_ bounce: BouncePlan, _ id: UInt64) -> UInt64? {
-        guard queue.route(of: bounce.recipient).channel == .remote else { return nil }
+        guard queue.route(of: bounce.recipient)?.channel == .remote else { return nil }
         let now = unixTime()
         let due = pace.due(bounce.recipient.bytes.lowercasedASCII(), now: now)
         guard due > now else { return nil }

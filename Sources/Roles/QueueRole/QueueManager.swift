@@ -142,24 +142,27 @@ final class QueueManager {
 
     func record(of incoming: Incoming) -> (MessageRecord, content: [UInt8]?) {
         rewriting.accountDomains = accountDomains.refreshed()
-        let routed = incoming.recipients.map { PackedRecipients.Routed(route(of: $0)) }
+        let routes = incoming.recipients.map(route(of:))
         let now = unixTime()
         let (content, reference): ([UInt8]?, ContentReference) =
             switch incoming.content {
             case .bytes(let bytes): (bytes, .inline(segment: 0, offset: 0, length: UInt32(clamping: bytes.count), check: 0))
             case .stored(let reference): (nil, reference)
             }
-        let record = MessageRecord(
+        var record = MessageRecord(
             id: incoming.id, birth: now, qp: incoming.qp, uid: incoming.uid, sender: incoming.sender.bytes,
-            recipients: PackedRecipients(grouping: routed), nextLocal: now, nextRemote: incoming.due ?? now, failures: FailureTexts(),
-            content: reference)
+            recipients: PackedRecipients(grouping: routes.compactMap { $0.map { PackedRecipients.Routed($0) } }), nextLocal: now,
+            nextRemote: incoming.due ?? now, failures: FailureTexts(), content: reference)
+        for (recipient, route) in zip(incoming.recipients, routes) where route == nil {
+            let text = store.parameters.textToKeep(Array(AddressRewriting.tooLongText.utf8)[...], kept: record.failures.bytes.count)
+            record.append(failed: recipient.bytes, text)
+        }
         return (record, content)
     }
 
-    /// Where a recipient goes by the control files.
-    func route(of recipient: Address) -> PackedRecipients.Route {
-        let (channel, address, prepended) = rewriting.channel(of: recipient)
-        return channel == .local ? .init(local: address.bytes, prepended: prepended) : .init(remote: address.bytes)
+    /// Where a recipient goes by the control files; nil when what it becomes is too long for an address.
+    func route(of recipient: Address) -> PackedRecipients.Route? {
+        rewriting.channel(of: recipient).map { PackedRecipients.Route($0.channel, $0.recipient.bytes, prepended: $0.prepended) }
     }
 
     /// Recipients came to a channel by another route: they are due now.
@@ -178,6 +181,8 @@ final class QueueManager {
         cleaner.placed(record.id, in: placement.segment)
         lines.newMessage(record.id)
         lines.info(record.id, bytes: record.content.length, sender: record.sender, qp: record.qp, uid: record.uid)
+        let failedCount = record.recipients.failedCount
+        if failedCount > 0 { lines.line("msg \(record.id): \(failedCount) recipients fail at once: their addresses become too long") }
         guard let message = index[record.id] else { return }
         if record.recipients.isFinished { finish(record.id) } else { schedule(message) }
         clean()

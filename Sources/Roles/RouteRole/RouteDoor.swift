@@ -57,7 +57,9 @@ final class RouteDoor {
     func refresh() { isProbing.refreshed() }
 
     private func ask(_ question: Route.Question, _ client: Client) {
-        let (channel, recipient, _) = accounts.rewriting.refreshed().channel(of: question.recipient)
+        guard let (channel, recipient, _) = accounts.rewriting.refreshed().channel(of: question.recipient) else {
+            return send(Route.Answer(token: question.token, verdict: .nonexistent), to: client)
+        }
         // Nothing runs for an empty local part: such mail is taken and thrown away (spec-qmail §2.4).
         guard channel == .local, !recipient.localPart.isEmpty else {
             return send(Route.Answer(token: question.token, verdict: channel == .local ? .exists : .unknown), to: client)

@@ -59,9 +59,10 @@ package final class SenderOwnership {
     /// A user of the system owns what would be delivered to it: `user@local`, its extensions, and the virtual domains that are prepended with it.
     private func judgeUser(_ user: [UInt8], _ sender: Address, _ body: @escaping (Answer) -> Void) {
         let rewriting = rewriting.refreshed()
-        let (channel, recipient, _) = rewriting.channel(of: sender)
         // An account of ours may have the local part of a user's name.
-        guard channel == .local, rewriting.rule(for: sender) != .accounts else { return body(.foreign) }
+        guard let (channel, recipient, _) = rewriting.channel(of: sender), channel == .local, rewriting.rule(for: sender) != .accounts else {
+            return body(.foreign)
+        }
         let localPart = Array(recipient.localPart)
         let look = { @Sendable [source] () -> HashPool.Result in
             do throws(LookupTrouble) {

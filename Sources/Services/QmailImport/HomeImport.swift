@@ -2,6 +2,7 @@ private import Addresses
 private import ControlFiles
 private import Glibc
 private import Journal
+private import JournalFormat
 private import Posix
 private import QueueStore
 private import Routing
@@ -62,8 +63,7 @@ package struct HomeImport {
             let new = try QueueImport(
                 queue, into: Disk("queue", rights: rights), parameters, random: { randomBytes(16) },
                 route: {
-                    let routed = rewriting.channel(of: $0)
-                    return (routed.channel, routed.recipient)
+                    rewriting.channel(of: $0).map { PackedRecipients.Route($0.channel, $0.recipient.bytes, prepended: $0.prepended) }
                 }, report)
             try new.run()
         } catch {
@@ -106,7 +106,7 @@ package struct HomeImport {
             report.add(.note, "control", "qmail has no control/me: its control files were not looked into")
         }
         let queue = try HomeImport.queue(path)
-        let unrouted = { (recipient: Address) in (Channel.remote, recipient) }
+        let unrouted = { (recipient: Address) -> PackedRecipients.Route? in PackedRecipients.Route(remote: recipient.bytes) }
         do throws(QueueImport.Failure) {
             let done = try ImportLedger(.done, in: Disk("queue"))
             let selection = MessageSelection(queue, isImported: { done.ids[$0] != nil }, report)

@@ -1,4 +1,5 @@
 internal import Addresses
+internal import JournalFormat
 internal import Posix
 
 /// The messages of a qmail queue that are to be imported; all others are named in the report.
@@ -47,7 +48,7 @@ struct MessageSelection {
 
     /// Reads one of the messages and hands it on with its content; a damaged one goes to the report.
     func read(
-        _ message: Message, _ route: (Address) -> (Channel, Address), _ report: ImportReport,
+        _ message: Message, _ route: (Address) -> PackedRecipients.Route?, _ report: ImportReport,
         _ body: (SourceMessage, borrowing SourceFile) throws(QueueImport.Failure) -> Void
     ) throws(QueueImport.Failure) {
         let reading: Reading
@@ -65,7 +66,7 @@ struct MessageSelection {
         let message: SourceMessage
         let content: SourceFile
 
-        init(_ message: Message, _ source: SourceQueue, _ route: (Address) -> (Channel, Address)) throws(SourceMessage.Damage) {
+        init(_ message: Message, _ source: SourceQueue, _ route: (Address) -> PackedRecipients.Route?) throws(SourceMessage.Damage) {
             let file: SourceFile
             do throws(SystemError) { file = try SourceFile(source.path(.mess, message.id)) } catch { throw SourceMessage.Damage(error) }
             self.message =

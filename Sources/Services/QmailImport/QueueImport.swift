@@ -1,7 +1,7 @@
 package import Addresses
 private import Bytes
 package import Journal
-private import JournalFormat
+package import JournalFormat
 package import Posix
 private import QueueStore
 package import Storage
@@ -26,7 +26,7 @@ package final class QueueImport {
     private let selection: MessageSelection
     private let storage: any Storage
     private let parameters: Journal.Parameters
-    private let route: (Address) -> (Channel, Address)
+    private let route: (Address) -> PackedRecipients.Route?
     private let report: ImportReport
     private let writer: JournalWriter
     private var plan: ImportLedger
@@ -51,7 +51,7 @@ package final class QueueImport {
     /// - Parameter random: as many unpredictable bytes as a salt has.
     package init(
         _ source: SourceQueue, into storage: any Storage, _ parameters: Journal.Parameters, random: @escaping () -> [UInt8],
-        route: @escaping (Address) -> (Channel, Address), _ report: ImportReport
+        route: @escaping (Address) -> PackedRecipients.Route?, _ report: ImportReport
     ) throws(Failure) {
         self.storage = storage
         self.parameters = parameters
@@ -136,16 +136,14 @@ package final class QueueImport {
     }
 
     private func record(_ message: SourceMessage, _ id: UInt64) -> MessageRecord {
-        var recipients = PackedRecipients(grouping: message.recipients)
-        var texts = FailureTexts()
+        var record = MessageRecord(
+            id: id, birth: message.birth, qp: message.qp, uid: message.uid, sender: message.sender.bytes,
+            recipients: PackedRecipients(grouping: message.recipients), nextLocal: message.nextLocal, nextRemote: message.nextRemote,
+            failures: FailureTexts(), content: .file(length: 0, check: 0))
         for failure in message.failures {
-            let text = parameters.textToKeep(failure.text[...], kept: texts.bytes.count)
-            if !text.isEmpty { texts.append(UInt32(clamping: recipients.bytes.count), text) }
-            recipients.append(failure.recipient, channel: .remote, state: .failed)
+            record.append(failed: failure.recipient, parameters.textToKeep(failure.text[...], kept: record.failures.bytes.count))
         }
-        return MessageRecord(
-            id: id, birth: message.birth, qp: message.qp, uid: message.uid, sender: message.sender.bytes, recipients: recipients,
-            nextLocal: message.nextLocal, nextRemote: message.nextRemote, failures: texts, content: .file(length: 0, check: 0))
+        return record
     }
 
     /// Copies a large content into a file of its own; its directory is synced with the lot.

@@ -3,6 +3,7 @@ private import Bytes
 internal import JournalFormat
 internal import Posix
 internal import QmailQueueFormat
+private import Routing
 
 /// A message of qmail's queue as its files describe it, without its content.
 struct SourceMessage {
@@ -47,8 +48,8 @@ struct SourceMessage {
 
     // MARK: S4
 
-    /// - Parameter route: the channel of a recipient, and the recipient as it is delivered to.
-    init(queued id: UInt64, in queue: SourceQueue, _ content: borrowing SourceFile, route: (Address) -> (Channel, Address)) throws(Damage) {
+    /// - Parameter route: where a recipient goes now; nil when what it becomes is too long for an address.
+    init(queued id: UInt64, in queue: SourceQueue, _ content: borrowing SourceFile, route: (Address) -> PackedRecipients.Route?) throws(Damage) {
         let name = queue.name(.todo, id)
         let bytes = try queue.read(.todo, id).bytes
         let todo = try named(name) { () throws(QueueFileDamage) in try TodoFile(bytes) }
@@ -60,8 +61,11 @@ struct SourceMessage {
                 addUndeliverable(recipient)
                 continue
             }
-            let (channel, routed) = route(address)
-            recipients.append(PackedRecipients.Routed(address: routed.bytes, channel: channel))
+            if let route = route(address) {
+                recipients.append(PackedRecipients.Routed(route))
+            } else {
+                failures.append(BounceFile.Paragraph(recipient: recipient, text: Array(AddressRewriting.tooLongText.utf8)))
+            }
         }
     }
 

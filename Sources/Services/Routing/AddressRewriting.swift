@@ -31,18 +31,21 @@ package struct AddressRewriting: Sendable {
     }
 
     /// The channel of a recipient, and the recipient as it is delivered to: with its host, percent signs resolved, a virtual domain's
-    /// prepend in front, of which `prepended` bytes.
-    package func channel(of recipient: Address) -> (channel: Channel, recipient: Address, prepended: Int) {
+    /// prepend in front, of which `prepended` bytes. Nil when that is more than an address may have: no mail can be sent to it.
+    package func channel(of recipient: Address) -> (channel: Channel, recipient: Address, prepended: Int)? {
         let (bytes, at) = resolvingPercents(withHost(recipient))
         let folded = bytes.lowercasedASCII()
-        if locals.contains(Array(folded[(at + 1)...])) { return (.local, address(bytes[..<at], bytes[(at + 1)...]), 0) }
+        if locals.contains(Array(folded[(at + 1)...])) { return Address(bytes).map { (.local, $0, 0) } }
         guard let prepend = virtualDomain(of: folded, at)?.prepend else {
-            return (isOfAccounts(folded[(at + 1)...]) ? .local : .remote, address(bytes[..<at], bytes[(at + 1)...]), 0)
+            return Address(bytes).map { (isOfAccounts(folded[(at + 1)...]) ? .local : .remote, $0, 0) }
         }
         // An empty value is the exception that makes a part of a virtual domain remote.
-        if prepend.isEmpty { return (.remote, address(bytes[..<at], bytes[(at + 1)...]), 0) }
-        return (.local, address(prepend + [ASCII.hyphen] + bytes[..<at], bytes[(at + 1)...]), prepend.count + 1)
+        if prepend.isEmpty { return Address(bytes).map { (.remote, $0, 0) } }
+        return Address(prepend + [ASCII.hyphen] + bytes).map { (.local, $0, prepend.count + 1) }
     }
+
+    /// What the sender is told of a recipient without a ``channel(of:)``.
+    package static let tooLongText = "Sorry, this address becomes too long to be delivered to. (#5.1.3)\n"
 
     /// The line that decides ``channel(of:)``, for people.
     package enum Rule: Equatable, Sendable {
@@ -121,13 +124,5 @@ package struct AddressRewriting: Sendable {
             if let found = virtualDomains[Array(domain[index...])] { return (Array(domain[index...]), found) }
         }
         return virtualDomains[[]].map { ([], $0) }
-    }
-
-    /// An address has a limit. One that grew beyond it loses the end of its local part: it stays within the same user's or domain's hands.
-    private func address(_ local: some Collection<UInt8>, _ domain: ArraySlice<UInt8>) -> Address {
-        let domain = local.count + domain.count < Address.maxBytes ? domain : domain.prefix(Address.maxBytes / 2)
-        let local = local.prefix(Address.maxBytes - 1 - domain.count)
-        // What was added comes from control files, whose loading refuses the bytes that an address must not hold.
-        return Address(Array(local) + [ASCII.at] + domain) ?? .null
     }
 }

@@ -34,7 +34,11 @@ struct RouteAnswer {
         let rewriting = try complaining { try AddressRewriting(control) }
         self.asked = asked
         rule = rewriting.rule(for: asked)
-        (channel, recipient, _) = rewriting.channel(of: asked)
+        guard let routed = rewriting.channel(of: asked) else {
+            (channel, recipient, way) = (.local, asked, .ended(DeliveryReport(.failed, AddressRewriting.tooLongText)))
+            return
+        }
+        (channel, recipient, _) = routed
         switch channel {
         case .local where rule == .accounts: way = try Self.accountWay(recipient)
         case .local: way = Self.localWay(recipient)
