@@ -24,7 +24,14 @@ struct ImportedQueue {
     func run(_ queue: QueueFolder) throws -> ImportReport {
         let report = ImportReport()
         var salts = SplitMix(UInt64(disk.calls))
-        let route: (Address) -> (Channel, Address) = { $0.domain.map(Array.init) == Array("here".utf8) ? (.local, $0) : (.remote, $0) }
+        let route: (Address) -> PackedRecipients.Route? = {
+            switch $0.domain.map(Array.init) {
+            case Array("here".utf8): .init(.local, $0.bytes, prepended: 0)
+            case Array("virtual".utf8): .init(.local, Array("joe-".utf8) + $0.bytes, prepended: 4)
+            case Array("long".utf8): nil
+            default: .init(.remote, $0.bytes, prepended: 0)
+            }
+        }
         let run = try QueueImport(
             try SourceQueue(queue.path), into: disk, Self.parameters, random: { salts.bytes(16) }, route: route, report)
         try run.run()
@@ -109,6 +116,30 @@ extension MessageRecord {
         #expect(record.shownRecipients == ["local pending a@here", "remote pending b@there"])
         #expect((record.birth, record.qp, record.uid) == (1_700_000_000, 34, 12))
         #expect(report.counts.unrouted == 2)
+    }
+
+    /// Of a recipient that qmail-send had rewritten the prepend is not known; of one that is rewritten here it is, as of a new message's.
+    @Test func thePrependsOfAQueuedMessageAreNoted() throws {
+        queue.content(8)
+        queue.write("todo", 8, "u12\0p34\0Fs@origin\0Ta@virtual\0Tb@here\0")
+        queue.content(9)
+        queue.write("info", 9, "Fs@origin\0")
+        queue.write("local", 9, "Tjoe-c@virtual\0")
+        try target.run(queue)
+        var noted: [String: Int?] = [:]
+        for message in try target.recovered().index.messages.values {
+            message.record.recipients.visit { noted[$0.address.text] = .some($0.prependedCount) }
+        }
+        #expect(noted == ["joe-a@virtual": 4, "b@here": 0, "joe-c@virtual": nil])
+    }
+
+    @Test func aRecipientWhoseAddressBecomesTooLongFails() throws {
+        queue.content(8)
+        queue.write("todo", 8, "u12\0p34\0Fs@origin\0Ta@long\0Tb@here\0")
+        try target.run(queue)
+        let record = try target.only()
+        #expect(record.shownRecipients == ["local pending b@here", "remote failed a@long"])
+        #expect(record.shownFailures.first?.contains("#5.1.3") == true)
     }
 
     /// A crash between the last outcome and the bounce: qmail §8.2.
