@@ -1,5 +1,8 @@
 import Bytes
+import Glibc
 import MailboxStorage
+import Posix
+import TemporaryFolder
 import Testing
 
 /// The `maildirsize` of Maildir++, as other programs write it.
@@ -57,6 +60,23 @@ import Testing
 
     @Test(arguments: [("1.h:2,T", true), ("1.h:2,ST", true), ("1.h:2,S", false), ("1.hT", false), ("1.h,S=3:2,", false)])
     func whatIsThrownAway(_ name: String, _ expected: Bool) { #expect(MaildirSizes.isThrownAway(name.utf8) == expected) }
+
+    /// One message has moved to `cur/` since it was seen, one is thrown away, one stays.
+    @Test(arguments: [("1000S\n60 4\n", "1000S\n60 4\n-15 -2\n"), (nil, "")] as [(String?, String)])
+    func whatIsRemovedIsTakenOff(_ before: String?, _ after: String) throws {
+        let folder = TemporaryFolder()
+        for name in ["new", "cur"] { folder.makeFolder(name) }
+        if let before { folder.write("maildirsize", before) }
+        for (name, text) in [("new/1.a", "12345"), ("new/2.b,S=10", "123456789\n"), ("cur/3.c:2,T", "thrown"), ("new/4.d", "stays")] {
+            folder.write(name, text)
+        }
+        let contents = try MaildirContents(try FileDescriptor.open(folder.path, O_RDONLY | O_DIRECTORY))
+        let entries = try contents.entries(before: Int.max)
+        rename("\(folder.path)/new/2.b,S=10", "\(folder.path)/cur/2.b,S=10:2,S")
+        #expect(contents.remove(entries.filter { !$0.name.elementsEqual("4.d".utf8) }) == 0)
+        #expect(folder.names("new") + folder.names("cur") == ["4.d"])
+        #expect(folder.read("maildirsize") == after)
+    }
 
     @Test(arguments: [("./Maildir/.Lists/", "./Maildir/"), ("./Maildir/", nil), ("./.Maildir/", nil), ("./a/b/", nil)] as [(String, String?)])
     func foldersOfAMaildir(_ path: String, _ root: String?) { #expect(MaildirQuota.root(of: Array(path.utf8)).map(\.text) == root) }

@@ -22,6 +22,7 @@ package final class MaildirContents {
         package var uniqueName: [UInt8] { Array(name.prefix { $0 != ASCII.colon }) }
     }
 
+    private let root: FileDescriptor
     private let new: FileDescriptor
     private let cur: FileDescriptor
     /// Where messages were when one was last looked for, by the part of their names that stays.
@@ -30,6 +31,7 @@ package final class MaildirContents {
 
     /// - Parameter directory: the Maildir. It needs no `tmp` for this.
     package init(_ directory: borrowing FileDescriptor) throws(SystemError) {
+        root = try FileDescriptor.open(".", in: directory, martlet_o_path | O_DIRECTORY)
         new = try FileDescriptor.open("new", in: directory, O_RDONLY | O_DIRECTORY)
         cur = try FileDescriptor.open("cur", in: directory, O_RDONLY | O_DIRECTORY)
     }
@@ -69,23 +71,38 @@ package final class MaildirContents {
             })
     }
 
-    /// Removes messages, wherever they are now.
+    /// Removes messages, wherever they are now, and takes them off the sums of a quota (Maildir++ `maildirsize`).
     /// - Returns: how many are still there.
     package func remove(_ entries: [Entry]) -> Int {
+        var change = MaildirUsage()
+        defer { if change.messages != 0 { MaildirQuota.note(change, in: root) } }
         var failures = 0
         // Only after all others: each removal changes the folders, and those that have moved are looked for in one go.
         var absent: [Entry] = []
         for entry in entries {
             switch remove(Place(folder: entry.folder, name: entry.name)) {
-            case 0: break
+            case 0: take(entry, named: entry.name, off: &change)
             case ENOENT: absent.append(entry)
             default: failures += 1
             }
         }
         guard !absent.isEmpty else { return failures }
         guard let places = try? whereMessagesAre() else { return failures + absent.count }
-        let moved = absent.compactMap { places[$0.uniqueName] }
-        return failures + moved.count { ![0, ENOENT].contains(remove($0)) }
+        for entry in absent {
+            guard let place = places[entry.uniqueName] else { continue }
+            switch remove(place) {
+            case 0: take(entry, named: place.name, off: &change)
+            case ENOENT: break
+            default: failures += 1
+            }
+        }
+        return failures
+    }
+
+    /// As ``MaildirQuota`` counts: by the size in the name, if it has one, and nothing for what was thrown away already.
+    private func take(_ entry: Entry, named name: [UInt8], off change: inout MaildirUsage) {
+        guard !MaildirSizes.isThrownAway(name) else { return }
+        change.add(bytes: -(MaildirSizes.size(inName: name) ?? Int64(clamping: entry.bytes)), messages: -1)
     }
 
     /// - Returns: errno, 0 for success.

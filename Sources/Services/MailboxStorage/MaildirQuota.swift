@@ -1,6 +1,6 @@
 private import Bytes
 private import Glibc
-private import Posix
+internal import Posix
 
 /// The quota of a Maildir with its folders, counted in its `maildirsize` as all programs that know Maildir++ do. Two that look at once may go beyond it by
 /// what they have in hand.
@@ -36,8 +36,15 @@ package struct MaildirQuota {
 
     /// A sum that gets lost is found when it matters.
     func add(bytes: Int, messages: Int) {
-        guard let file = try? FileDescriptor.open(Self.file, in: maildir.root, O_WRONLY | O_APPEND | O_NOFOLLOW) else { return }
-        try? writeAll(Array("\(bytes) \(messages)\n".utf8), to: file.raw)
+        var change = MaildirUsage()
+        change.add(bytes: Int64(bytes), messages: Int64(messages))
+        Self.note(change, in: maildir.root)
+    }
+
+    /// Adds a change to the sums of the Maildir at `root`, if somebody keeps them there.
+    static func note(_ change: MaildirUsage, in root: borrowing FileDescriptor) {
+        guard let file = try? FileDescriptor.open(Self.file, in: root, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK) else { return }
+        try? writeAll(Array("\(change.bytes) \(change.messages)\n".utf8), to: file.raw)
     }
 
     private func read() throws(SystemError) -> (MaildirSizes, age: Int)? {
