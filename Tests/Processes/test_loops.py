@@ -40,8 +40,8 @@ def is_empty(server):
     return b"messages in queue: 0\n" in server.command("qmail-qstat").stdout
 
 
-def dot_qmail(server, name, line):
-    path = server.home / "home/alice" / name
+def dot_qmail(server, name, line, user="alice"):
+    path = server.home / "home" / user / name
     path.write_text(line + "\n")
     path.chmod(0o600)
     server._give(path)
@@ -77,6 +77,29 @@ def test_a_circle_of_three_that_rewrites_the_address(circle, programs):
     (bounce,) = end_of_circle(servers)
     assert b"too many hops" in bounce
     assert hops(servers) <= 210
+
+
+# What answers every mail but that of nobody, as its manual asks of it; the deliveries and bounces that two of them make of one message.
+RESPONDERS = {
+    # As vacation(1): nobody is its sender.
+    "null sender": ('[ -z "$SENDER" ] || { echo "To: $SENDER"; echo; echo away; } | {bin}/qmail-inject -f "" "$SENDER"', 2, 0),
+    # In its own name, below the header that it answers.
+    "own sender": ('[ -z "$SENDER" ] || {bin}/preline -fr cat | {bin}/qmail-inject -f "$RECIPIENT" "$SENDER"', 4, 1),
+    # Answers nobody as well: the second bounce is the postmaster's.
+    "bouncesaying": ('{bin}/bouncesaying away', 3, 2),
+}
+
+
+@pytest.mark.parametrize("kind", RESPONDERS)
+def test_two_responders_answer_each_other(server, programs, kind):
+    line, deliveries, bounces = RESPONDERS[kind]
+    server.user("bob")
+    for user in ("alice", "bob"):
+        dot_qmail(server, ".qmail", f"|export QMAILHOME={server.home}; " + line.replace("{bin}", str(programs)), user)
+    assert server.inject(f"alice@{HOST}", f"bob@{HOST}", "Subject: x\n\nhello\n") == 0
+    wait_until(lambda: hops([server]) >= deliveries and is_empty(server), server.log, 30)
+    assert hops([server]) == deliveries
+    assert len(re.findall(r"^bounce msg ", server.log(), re.M)) == bounces
 
 
 def test_forged_recipients_make_no_mail(server):
