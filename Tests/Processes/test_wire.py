@@ -306,7 +306,7 @@ def variables(home, accepted, *arguments, more=()):
     ran = subprocess.run(
         [home.programs / "tcp-env", *arguments, "env"], stdin=accepted, capture_output=True, env=environment(home, more), timeout=LIMIT)
     assert ran.returncode == 0, ran.stderr
-    found = dict(line.split("=", 1) for line in ran.stdout.decode().splitlines() if "=" in line)
+    found = dict(line.split("=", 1) for line in os.fsdecode(ran.stdout).splitlines() if "=" in line)
     return {name: value for name, value in found.items() if name == "PROTO" or name.startswith("TCP")}
 
 
@@ -328,7 +328,7 @@ def test_tcp_env_leaves_what_is_set(home):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="listens on port 113")
 @pytest.mark.parametrize("answer, info", [
-    (b"%s : USERID : UNIX : joe smith\r\n", "joe smith"), (b"%s:USERID:OTHER,US-ASCII:j:s\r\n", "j:s"), (b"%s : ERROR : HIDDEN-USER\r\n", None),
+    (b"%s : USERID : UNIX : joe smith\r\n", "joe smith"), (b"%s:USERID:UNIX:\xffo\r\n", "\udcffo"), (b"%s:USERID:OTHER,US-ASCII:j:s\r\n", "j:s"), (b"%s : ERROR : HIDDEN-USER\r\n", None),
     (b"%s : USERID : UNIX :\r\n", None), (b"nonsense\r\n", None), (b"", None), (b"x" * 5000, None),
 ])
 def test_tcp_env_asks_who_the_client_is(home, answer, info):

@@ -9,7 +9,7 @@ enum Ident {
     private static let maxReplyBytes = 1000
 
     /// - Returns: nil when there is no answer, or no user in it, within `seconds` for all of it.
-    static func user(of remote: Endpoint, at local: Endpoint, seconds: UInt64) -> String? {
+    static func user(of remote: Endpoint, at local: Endpoint, seconds: UInt64) -> [UInt8]? {
         let end = monotonicNanoseconds() + seconds * 1_000_000_000
         // A server that hangs up must not end us.
         let before = signal(SIGPIPE, SIG_IGN)
@@ -31,11 +31,11 @@ enum Ident {
     }
 
     /// `port-pair ":" "USERID" ":" opsys-field ":" user-id`; blanks around the second field are allowed, and dropped before the last.
-    static func user(in reply: [UInt8]) -> String? {
+    static func user(in reply: [UInt8]) -> [UInt8]? {
         let line = reply.prefix { $0 != ASCII.lf && $0 != ASCII.cr }
         let fields = line.split(separator: ASCII.colon, maxSplits: 3, omittingEmptySubsequences: false)
         guard fields.count == 4, fields[1].filter({ !$0.isBlank }).elementsEqual("USERID".utf8) else { return nil }
         let user = fields[3].drop { $0.isBlank }
-        return user.isEmpty || user.contains(0) ? nil : user.text
+        return user.isEmpty || user.contains(0) ? nil : Array(user)
     }
 }

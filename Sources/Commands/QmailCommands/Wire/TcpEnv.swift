@@ -36,11 +36,16 @@ enum TcpEnv {
         set("TCPREMOTEIP", remote.address.description)
         set("TCPREMOTEPORT", String(remote.port))
         set("TCPREMOTEHOST", remote.hostName())
-        set("TCPREMOTEINFO", asksIdent ? Ident.user(of: remote, at: local, seconds: seconds) : nil)
+        set("TCPREMOTEINFO", bytes: asksIdent ? Ident.user(of: remote, at: local, seconds: seconds) : nil)
         return true
     }
 
-    private static func set(_ name: String, _ value: String?) {
-        if let value { setenv(name, value, 1) } else { unsetenv(name) }
+    private static func set(_ name: String, _ value: String?) { set(name, bytes: value.map { Array($0.utf8) }) }
+
+    private static func set(_ name: String, bytes value: [UInt8]?) {
+        guard let value, (try? withPath(value) { setenv(name, $0, 1) }) == 0 else {
+            unsetenv(name)
+            return
+        }
     }
 }
