@@ -50,6 +50,27 @@ def test_qmail_start_with_delivery_and_logger(home):
     assert home.log().endswith("martletd: stopped\n")
 
 
+def test_qmail_start_with_a_delivery_that_is_no_utf8(home):
+    qmail_start(home, b"./Mail\xffbox", "logger")
+    home.wait_for_log(r"^martletd: ready: ")
+    assert home.inject("", f"alice@{HOST}", MESSAGE) == 0
+    home.wait_for_log(r"^delivery 1: success: ")
+    assert b"Mail\xffbox" in os.listdir(os.fsencode(home.home / "home/alice"))
+    assert stopped(home)[0] == 0
+
+
+def test_a_queue_program_whose_name_is_no_utf8(home):
+    program = os.fsencode(home.home / "bin2") + b"/queue\xff"
+    (home.home / "bin2").mkdir()
+    with open(program, "w") as script:
+        script.write(f"#!/bin/sh\ncat >{home.home}/bin2/message\n")
+    os.chmod(program, 0o755)
+    os.chmod(home.home / "bin2", 0o777)
+    done = home.command("qmail-inject", f"alice@{HOST}", stdin=MESSAGE, environment={"QMAILQUEUE": os.fsdecode(program)})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (home.home / "bin2/message").read_bytes().endswith(b"body\n")
+
+
 def test_qmail_start_leaves_no_default_of_its_caller(home):
     """Without an argument control/defaultdelivery holds, ./Maildir/."""
     qmail_start(home, DEFAULTDELIVERY="./Mailbox")

@@ -1,17 +1,34 @@
+private import Bytes
 private import CPosix
 private import Glibc
 
-/// A command of somebody else's, started as who we are and waited for.
+/// A program to start as a child (`martlet_spawn`): what it is, what it is given, as whom it runs.
 package struct ChildProgram {
-    package let path: [UInt8]
-    package let arguments: [[UInt8]]
-    /// `NAME=value`; nothing else is inherited.
-    package let environment: [[UInt8]]
-    package let directory: [UInt8]
-    /// In a session, and so a process group, of its own: then the whole group can be ended.
-    package let hasOwnGroup: Bool
+    package typealias Identity = (uid: UInt32, gid: UInt32, groups: [UInt32])
 
-    package init(path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]], directory: [UInt8], hasOwnGroup: Bool) {
+    package var path: [UInt8]
+    /// With argv[0].
+    package var arguments: [[UInt8]]
+    /// `NAME=value`; nothing else is inherited. Nil: all that is ours.
+    package var environment: [[UInt8]]?
+    /// Nil: ours.
+    package var directory: [UInt8]?
+    /// In a session, and so a process group, of its own: then the whole group can be ended, and signals typed at a terminal do not reach it.
+    package var hasOwnGroup: Bool
+    /// Nil: as this process runs.
+    package var identity: Identity?
+    /// 0: as it is.
+    package var descriptorLimit: UInt64 = 0
+    /// Of its address space, in bytes; 0: as it is.
+    package var memoryLimit: UInt64 = 0
+    /// SIGHUP and SIGALRM do nothing until it says what they do.
+    package var ignoresHangup = false
+    /// Sent to it when this process, which must have one thread, dies; 0 for none. For a program that stays who this process is: others would lose it.
+    package var parentDeathSignal: Int32 = 0
+
+    package init(
+        path: [UInt8], arguments: [[UInt8]], environment: [[UInt8]]? = nil, directory: [UInt8]? = nil, hasOwnGroup: Bool = false
+    ) {
         self.path = path
         self.arguments = arguments
         self.environment = environment
@@ -19,27 +36,39 @@ package struct ChildProgram {
         self.hasOwnGroup = hasOwnGroup
     }
 
-    /// Starts it with these descriptors as 0, 1, 2; every other is closed, signals have their defaults.
+    /// Starts it with these descriptors as 0, 1, 2 …; every other is closed, signals have their defaults.
     /// - Returns: its pid.
     package func start(_ descriptors: [Int32]) throws(SystemError) -> Int32 {
-        let texts = CStrings([path, directory])
+        let texts = CStrings([path] + (directory.map { [$0] } ?? []))
         let arguments = CStrings(arguments)
-        let environment = CStrings(environment)
-        let pid = withExtendedLifetime((texts, arguments, environment)) {
-            descriptors.withUnsafeBufferPointer { numbers in
-                var program = martlet_program()
-                program.path = UnsafePointer(texts.pointers[0])
-                program.arguments = UnsafePointer(arguments.pointers)
-                program.environment = UnsafePointer(environment.pointers)
-                program.directory = UnsafePointer(texts.pointers[1])
-                program.descriptors = numbers.baseAddress
-                program.descriptor_count = numbers.count
-                program.own_session = hasOwnGroup ? 1 : 0
+        let environment = environment.map { CStrings($0) }
+        var program = martlet_program()
+        program.path = UnsafePointer(texts.pointers[0])
+        program.arguments = UnsafePointer(arguments.pointers)
+        program.environment = environment.map { UnsafePointer($0.pointers) } ?? martlet_environment()
+        // NULL when there is none.
+        program.directory = UnsafePointer(texts.pointers[1])
+        program.own_session = hasOwnGroup ? 1 : 0
+        (program.descriptor_limit, program.memory_limit) = (descriptorLimit, memoryLimit)
+        program.ignore_hangup = ignoresHangup ? 1 : 0
+        program.parent_death_signal = parentDeathSignal
+        if let identity {
+            program.change_identity = 1
+            (program.uid, program.gid) = (identity.uid, identity.gid)
+        }
+        let pid = withExtendedLifetime((texts, arguments, environment)) { spawn(&program, descriptors) }
+        guard pid > 0 else { throw SystemError(call: "run", subject: path.text, errno: -pid) }
+        return pid
+    }
+
+    private func spawn(_ program: inout martlet_program, _ descriptors: [Int32]) -> Int32 {
+        descriptors.withUnsafeBufferPointer { descriptors in
+            (identity?.groups ?? []).withUnsafeBufferPointer { groups in
+                (program.descriptors, program.descriptor_count) = (descriptors.baseAddress, descriptors.count)
+                (program.groups, program.group_count) = (groups.baseAddress, groups.count)
                 return martlet_spawn(&program)
             }
         }
-        guard pid > 0 else { throw SystemError(call: "run", subject: "", errno: -pid) }
-        return pid
     }
 
     /// Whether it has ended. It stays to be waited for, so that its number stays its own.

@@ -45,7 +45,7 @@ final class ProgramRun {
         let writing = FileDescriptor(owning: ends[1])
         try check("fcntl") { martlet_set_nonblocking(ends[0]) }
         let program = ChildProgram(
-            path: arguments.first ?? [], arguments: arguments, environment: Self.environment, directory: Array(".".utf8), hasOwnGroup: true)
+            path: arguments.first ?? [], arguments: arguments, environment: Self.environment, hasOwnGroup: true)
         let pid = try program.start([content.rewound(), ends[1], ends[1]])
         _ = consume writing
         self.pid = pid
@@ -68,16 +68,7 @@ final class ProgramRun {
     }
 
     /// As the role's own, without what is only for roles.
-    private static var environment: [[UInt8]] {
-        var result: [[UInt8]] = []
-        var next = martlet_environment()
-        while let variables = next, let variable = variables.pointee {
-            let bytes = Array(UnsafeRawBufferPointer(start: variable, count: strlen(variable)))
-            if !bytes.starts(with: "MARTLET_".utf8) { result.append(bytes) }
-            next = variables.advanced(by: 1)
-        }
-        return result
-    }
+    private static var environment: [[UInt8]] { ProcessStrings.environment.filter { !$0.starts(with: "MARTLET_".utf8) } }
 
     private static func discard(_ pid: Int32) {
         ChildProgram.signal(SIGKILL, group: pid)

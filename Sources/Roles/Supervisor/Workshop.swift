@@ -44,24 +44,33 @@ struct Workshop {
     }
 
     private func launch(_ plan: RolePlan, worker: Int) -> Launch {
-        var launch = Launch(
-            path: "\(programs)/martletd", arguments: [], environment: [], descriptors: [hangUp, STDERR_FILENO, STDERR_FILENO],
-            identity: identity(plan), descriptorLimit: descriptorLimit, memoryLimit: plan.memoryLimit)
+        var program = ChildProgram(path: Array("\(programs)/martletd".utf8), arguments: [], hasOwnGroup: true)
+        program.identity = identity(plan)
+        (program.descriptorLimit, program.memoryLimit) = (descriptorLimit, plan.memoryLimit)
+        // The supervisor passes them on to all; one that is still starting is not ended by them.
+        program.ignoresHangup = true
+        var descriptors = [hangUp, STDERR_FILENO, STDERR_FILENO]
         let sockets = self.sockets(plan)
         let context = RoleContext(
             role: plan.name, worker: worker, workers: max(1, workers(plan)), sockets: sockets, accounts: accounts)
-        launch.environment = Launch.environment(changing: ["QMAILHOME": home.path, RoleContext.accountsVariable: context.accountsText])
+        program.environment = Self.environment(changing: ["QMAILHOME": home.path, RoleContext.accountsVariable: context.accountsText])
         switch plan.program {
         case .martletd:
-            launch.arguments = ["martletd"] + context.arguments
+            program.arguments = (["martletd"] + context.arguments).map { Array($0.utf8) }
             // The lock comes last: it is held until the last role is gone, so that no second household starts beside what a killed supervisor left.
-            launch.descriptors += sockets.map(\.descriptor) + [home.lockDescriptor]
+            descriptors += sockets.map(\.descriptor) + [home.lockDescriptor]
         case .lspawn:
-            launch.path = "\(programs)/martlet-lspawn"
-            launch.arguments = ["martlet-lspawn", "\(programs)/qmail"]
-            launch.parentDeathSignal = SIGTERM
+            program.path = Array("\(programs)/martlet-lspawn".utf8)
+            program.arguments = ["martlet-lspawn", "\(programs)/qmail"].map { Array($0.utf8) }
+            program.parentDeathSignal = SIGTERM
         }
-        return launch
+        return Launch(program: program, descriptors: descriptors)
+    }
+
+    /// This process's environment with `changes` put in; a nil value takes the name out.
+    private static func environment(changing changes: [String: String?]) -> [[UInt8]] {
+        let kept = ProcessStrings.environment.filter { variable in changes.keys.allSatisfy { !variable.starts(with: "\($0)=".utf8) } }
+        return kept + changes.sorted { $0.key < $1.key }.compactMap { name, value in value.map { Array("\(name)=\($0)".utf8) } }
     }
 
     private func sockets(_ plan: RolePlan) -> [(name: String, descriptor: Int32)] {
@@ -70,7 +79,7 @@ struct Workshop {
     }
 
     /// The role's account with no groups but its own and those of the boundaries where it asks.
-    private func identity(_ plan: RolePlan) -> (uid: UInt32, gid: UInt32, groups: [UInt32])? {
+    private func identity(_ plan: RolePlan) -> ChildProgram.Identity? {
         guard accounts.isPrivileged, let name = plan.account else { return nil }
         let account = accounts[name]
         return (account.uid, account.gid, [account.gid] + boundaries.groups(for: plan))

@@ -18,7 +18,7 @@ package final class Injection {
     /// - Parameters:
     ///   - program: the value of `QMAILQUEUE`; relative to the qmail home.
     ///   - home: the qmail home where it is not the working directory; then there must be a program.
-    package init(program: String?, in home: String? = nil) throws(InjectionFailure) {
+    package init(program: [UInt8]?, in home: String? = nil) throws(InjectionFailure) {
         signal(SIGPIPE, SIG_IGN)
         door = if let program { .program(try QueueProgram(program, in: home)) } else { .queue(QueueClient()) }
     }

@@ -18,15 +18,17 @@ final class QueueProgram {
     /// - Parameters:
     ///   - path: absolute, or relative to `home`.
     ///   - home: the qmail home, which becomes the program's working directory; nil when it is ours already.
-    init(_ path: String, in home: String?) throws(InjectionFailure) {
+    init(_ path: [UInt8], in home: String?) throws(InjectionFailure) {
         guard let message = Pipe(), let envelope = Pipe(), let text = Pipe(), let null = QueueProgram.openNull() else { throw .notStarted }
         // What the program writes beyond the pipe's room must not stop it: nobody reads before its end.
         _ = martlet_set_nonblocking(text.writer.raw)
         _ = martlet_set_nonblocking(text.reader.raw)
         let descriptors = [message.reader.raw, envelope.reader.raw, 2, null.raw, text.writer.raw, null.raw, text.writer.raw]
-        let started = QueueProgram.spawn(path, home, descriptors)
-        guard started > 0 else { throw started == -EAGAIN || started == -ENOMEM ? .notStarted : InjectionFailure(exitCode: 120) }
-        pid = started
+        do throws(SystemError) {
+            pid = try ChildProgram(path: path, arguments: [path], directory: home.map { Array($0.utf8) }).start(descriptors)
+        } catch {
+            throw error.errno == EAGAIN || error.errno == ENOMEM ? .notStarted : InjectionFailure(exitCode: 120)
+        }
         self.message = message.takeWriter()
         self.envelope = envelope.takeWriter()
         self.text = text.takeReader()
@@ -81,24 +83,6 @@ final class QueueProgram {
     }
 
     private static func openNull() -> FileDescriptor? { try? FileDescriptor.open("/dev/null", O_RDWR) }
-
-    private static func spawn(_ path: String, _ home: String?, _ descriptors: [Int32]) -> pid_t {
-        let arguments = CStrings([Array(path.utf8)])
-        let folder = CStrings(home.map { [Array($0.utf8)] } ?? [])
-        return withExtendedLifetime((arguments, folder)) {
-            descriptors.withUnsafeBufferPointer { descriptors in
-                var program = martlet_program()
-                program.path = UnsafePointer(arguments.pointers[0])
-                program.arguments = UnsafePointer(arguments.pointers)
-                program.environment = UnsafePointer(martlet_environment())
-                // NULL when there is none.
-                program.directory = UnsafePointer(folder.pointers[0])
-                program.descriptors = descriptors.baseAddress
-                program.descriptor_count = descriptors.count
-                return martlet_spawn(&program)
-            }
-        }
-    }
 }
 
 /// Both ends of a pipe.

@@ -13,7 +13,7 @@ struct Forwarding {
     /// To the queue itself, from this process: its working directory is the qmail home.
     let isDirect: Bool
 
-    private static let queue = "bin/qmail-queue"
+    private static let queue = Array("bin/qmail-queue".utf8)
 
     /// - Returns: the number that the queue's log calls it by.
     func queue(_ deliveredTo: [UInt8], _ message: MessageContent) throws(Undeliverable) -> UInt64 {
@@ -30,7 +30,7 @@ struct Forwarding {
         }
     }
 
-    private static var program: String? { getenv("QMAILQUEUE").map { String(cString: $0) } }
+    private static var program: [UInt8]? { getenv("QMAILQUEUE").map { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) } }
 
     private static func writeRest(of message: MessageContent, to injection: Injection) throws(InjectionFailure) {
         var refusal: InjectionFailure?

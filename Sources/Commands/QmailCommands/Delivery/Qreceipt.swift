@@ -44,7 +44,7 @@ enum Qreceipt {
     private static func send(_ message: [UInt8], to sender: [UInt8], _ environment: Environment) -> Int32 {
         do throws(InjectionFailure) {
             do throws(SystemError) { try QmailHome.enter() } catch { throw InjectionFailure(.troubleInHome) }
-            let injection = try Injection(program: environment["QMAILQUEUE"]?.text)
+            let injection = try Injection(program: environment["QMAILQUEUE"])
             try injection.write(message[...])
             _ = try injection.commit(sender: [], recipients: [sender])
             return ExitCode.ok

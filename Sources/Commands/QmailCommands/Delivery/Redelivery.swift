@@ -9,7 +9,7 @@ enum Redelivery {
     static func queue(for applet: String, _ line: [UInt8], sender: [UInt8], recipients: [[UInt8]], _ environment: Environment) -> Int32 {
         do throws(InjectionFailure) {
             do throws(SystemError) { try QmailHome.enter() } catch { throw InjectionFailure(.troubleInHome) }
-            let injection = try Injection(program: environment["QMAILQUEUE"]?.text)
+            let injection = try Injection(program: environment["QMAILQUEUE"])
             try injection.write(line[...])
             var input = Input(0)
             while let chunk = try next(&input) { try injection.write(chunk) }

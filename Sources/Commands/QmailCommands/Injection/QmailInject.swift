@@ -100,7 +100,7 @@ enum QmailInject {
     private static func queue(
         _ header: CompletedHeader, _ bodyStart: ArraySlice<UInt8>, _ input: inout Input, _ program: [UInt8]?
     ) throws(Failure) {
-        let injection = try translated { () throws(InjectionFailure) in try Injection(program: program?.text) }
+        let injection = try translated { () throws(InjectionFailure) in try Injection(program: program) }
         try write(header.bytes, bodyStart, &input) { (bytes) throws(Failure) in
             try translated { () throws(InjectionFailure) in try injection.write(bytes) }
         }

@@ -1,4 +1,3 @@
-private import CPosix
 private import Glibc
 internal import Posix
 
@@ -7,33 +6,12 @@ enum Child {
     /// - Parameter descriptors: what it has under these numbers instead of ours.
     /// - Returns: its pid.
     static func start(_ arguments: [[UInt8]], descriptors: [Int32: Int32] = [:]) throws(SystemError) -> Int32 {
-        var pid: Int32 = 0
-        var failure = spawn(arguments, descriptors, &pid)
-        // A script without `#!` is the shell's, as for every program that searches PATH.
-        if failure == ENOEXEC { failure = spawn([Array("/bin/sh".utf8)] + arguments, descriptors, &pid) }
-        guard failure == 0 else { throw SystemError(call: "run", subject: "", errno: failure) }
-        return pid
-    }
-
-    private static func spawn(_ arguments: [[UInt8]], _ descriptors: [Int32: Int32], _ pid: inout Int32) -> Int32 {
-        let strings = CStrings(arguments)
-        guard let program = strings.pointers[0] else { return EINVAL }
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        for (number, ours) in descriptors { posix_spawn_file_actions_adddup2(&actions, ours, number) }
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        // We may ignore it; a program expects to die of it.
-        var defaults = sigset_t()
-        sigemptyset(&defaults)
-        sigaddset(&defaults, SIGPIPE)
-        posix_spawnattr_setsigdefault(&attributes, &defaults)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
-        defer {
-            posix_spawn_file_actions_destroy(&actions)
-            posix_spawnattr_destroy(&attributes)
+        let pairs = descriptors.map { (number: $0.key, ours: $0.value) }
+        do throws(SystemError) { return try startThroughPath(arguments, descriptors: pairs) } catch {
+            // A script without `#!` is the shell's, as for every program that searches PATH.
+            guard error.errno == ENOEXEC else { throw error }
+            return try startThroughPath([Array("/bin/sh".utf8)] + arguments, descriptors: pairs)
         }
-        return withExtendedLifetime(strings) { posix_spawnp(&pid, program, &actions, &attributes, strings.pointers, martlet_environment()) }
     }
 
     /// Goes on as that program.

@@ -1,5 +1,4 @@
-private import CPosix
-private import Glibc
+private import Posix
 
 /// How an applet was called.
 package struct Invocation: Sendable {
@@ -16,12 +15,7 @@ package struct Invocation: Sendable {
     }
 
     static func ofProcess() -> Invocation {
-        var arguments: [[UInt8]] = []
-        var next = martlet_arguments()
-        while let text = next?.pointee {
-            arguments.append(Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
-            next = next?.advanced(by: 1)
-        }
+        var arguments = ProcessStrings.arguments
         let path = arguments.isEmpty ? [] : arguments.removeFirst()
         return Invocation(programName: baseName(path), arguments: arguments, environment: .process)
     }

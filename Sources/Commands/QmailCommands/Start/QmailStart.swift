@@ -1,5 +1,4 @@
 private import Bytes
-private import CPosix
 private import Glibc
 private import Injection
 private import Posix
@@ -19,7 +18,7 @@ enum QmailStart {
         let home = QmailHome.find()
         guard chdir("/") == 0 else { return failed("chdir to /", errno) }
         if let given = call.arguments.first {
-            setenv(variable, given.text, 1)
+            guard (try? withPath(given) { setenv(variable, $0, 1) }) == 0 else { return failed("set \(variable)", errno) }
         } else if access("\(home)/control/defaultdelivery", F_OK) != 0 {
             setenv(variable, defaultDelivery, 1)
         } else {
@@ -50,34 +49,16 @@ enum QmailStart {
         let reader = FileDescriptor(owning: ends[0])
         let writer = FileDescriptor(owning: ends[1])
         guard let path = find(name) else { throw SystemError(call: "run", subject: "", errno: ENOENT) }
-        try start(path, logger, [reader.raw, 1])
+        var program = ChildProgram(path: path, arguments: logger)
+        if geteuid() == 0 { program.identity = try identity() }
+        _ = try program.start([reader.raw, 1])
         dup2(writer.raw, 2)
     }
 
-    /// As the account for logs, if we may change to it.
-    private static func start(_ path: [UInt8], _ arguments: [[UInt8]], _ descriptors: [Int32]) throws(SystemError) {
-        let path = CStrings([path])
-        let arguments = CStrings(arguments)
-        var program = martlet_program()
-        if geteuid() == 0 {
-            guard let account = getpwnam(loggerAccount) else { throw SystemError(call: "run", subject: "", errno: EPERM) }
-            program.change_identity = 1
-            (program.uid, program.gid) = (account.pointee.pw_uid, account.pointee.pw_gid)
-        }
-        program.path = UnsafePointer(path.pointers[0])
-        program.arguments = UnsafePointer(arguments.pointers)
-        program.environment = martlet_environment()
-        program.descriptor_count = descriptors.count
-        let pid = withExtendedLifetime((path, arguments)) {
-            withUnsafePointer(to: program.gid) { group in
-                descriptors.withUnsafeBufferPointer { numbers in
-                    program.descriptors = numbers.baseAddress
-                    (program.groups, program.group_count) = (group, 1)
-                    return martlet_spawn(&program)
-                }
-            }
-        }
-        guard pid > 0 else { throw SystemError(call: "run", subject: "", errno: -pid) }
+    /// Of the account for logs.
+    private static func identity() throws(SystemError) -> ChildProgram.Identity {
+        guard let account = getpwnam(loggerAccount) else { throw SystemError(call: "run", subject: "", errno: EPERM) }
+        return (account.pointee.pw_uid, account.pointee.pw_gid, [account.pointee.pw_gid])
     }
 
     /// Through PATH, unless it names a place.

@@ -8,8 +8,7 @@ internal import Reception
 struct PackageConversation<Server: PackageServer> {
     private var server: Server
     private let stream: TimedStream
-    private let queueProgram: [UInt8]?
-    private var message: Injection?
+    private var queue: QueueHandover
     private var exitCode: Int32?
 
     /// The whole connection has an end (spec-qmail §1.4).
@@ -18,7 +17,7 @@ struct PackageConversation<Server: PackageServer> {
     /// - Parameter queueProgram: the value of `QMAILQUEUE`.
     init(_ server: Server, queueProgram: [UInt8]?) {
         self.server = server
-        self.queueProgram = queueProgram
+        queue = QueueHandover(program: queueProgram)
         stream = TimedStream(input: 0, output: 1, seconds: UInt64(Self.maxSeconds))
     }
 
@@ -46,11 +45,9 @@ struct PackageConversation<Server: PackageServer> {
             switch action {
             case .send(let bytes): try stream.write(bytes)
             case .begin: waiting += begin()
-            case .content(let bytes): waiting += attempt { (message) throws(InjectionFailure) in try message.write(bytes) }
+            case .content(let bytes): if let failure = queue.write(bytes) { waiting += refused(failure) }
             case .commit(let envelope): waiting += commit(envelope)
-            case .abort:
-                message?.abort()
-                message = nil
+            case .abort: queue.abort()
             case .close(let ending): exitCode = exitCode ?? Self.code(ending)
             }
         }
@@ -66,7 +63,7 @@ struct PackageConversation<Server: PackageServer> {
 
     private mutating func begin() -> [PackageAction] {
         do throws(InjectionFailure) {
-            message = try Injection(program: queueProgram?.text)
+            try queue.begin()
             return []
         } catch {
             guard error == .notStarted else { return refused(error) }
@@ -76,27 +73,14 @@ struct PackageConversation<Server: PackageServer> {
     }
 
     private mutating func commit(_ envelope: Envelope) -> [PackageAction] {
-        var number: UInt64 = 0
-        let refusal = attempt { (message) throws(InjectionFailure) in
-            number = try message.commit(sender: envelope.sender.bytes, recipients: envelope.recipients.map(\.bytes))
-        }
-        guard message != nil else { return refusal }
-        message = nil
-        return server.queueAnswered(.accepted(time: unixTime(), qp: number), time: unixTime())
-    }
-
-    /// What the machine says to a failure; then the message is gone.
-    private mutating func attempt(_ body: (Injection) throws(InjectionFailure) -> Void) -> [PackageAction] {
-        guard let message else { return [] }
-        do throws(InjectionFailure) {
-            try body(message)
-            return []
-        } catch {
-            self.message = nil
-            return refused(error)
+        switch queue.commit(envelope) {
+        case .success(let number): server.queueAnswered(.accepted(time: unixTime(), qp: number), time: unixTime())
+        case .failure(let failure): refused(failure)
+        case nil: []
         }
     }
 
+    /// What the machine says to a failure.
     private mutating func refused(_ failure: InjectionFailure) -> [PackageAction] {
         server.queueAnswered(.refused(isPermanent: failure.isPermanent, text: failure.text), time: unixTime())
     }

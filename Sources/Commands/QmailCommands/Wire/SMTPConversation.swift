@@ -10,16 +10,15 @@ internal import SMTPServer
 struct SMTPConversation: ~Copyable {
     private var session: Session
     private let stream: TimedStream
-    private let queueProgram: [UInt8]?
     private let tls: TLSOnRequest?
-    private var message: Injection?
+    private var queue: QueueHandover
     private var isClosed = false
 
     /// - Parameter queueProgram: the value of `QMAILQUEUE`.
     init(_ session: consuming Session, _ stream: TimedStream, queueProgram: [UInt8]?, _ tls: TLSOnRequest?) {
         self.session = session
         self.stream = stream
-        self.queueProgram = queueProgram
+        queue = QueueHandover(program: queueProgram)
         self.tls = tls
     }
 
@@ -54,9 +53,9 @@ struct SMTPConversation: ~Copyable {
             switch action {
             case .send(let bytes): try stream.write(bytes)
             case .begin: waiting += begin()
-            case .content(let bytes): waiting += attempt { (message) throws(InjectionFailure) in try message.write(bytes[...]) }
+            case .content(let bytes): if let failure = queue.write(bytes[...]) { waiting += refused(failure) }
             case .commit(let envelope): waiting += commit(envelope)
-            case .abort: abort()
+            case .abort: queue.abort()
             case .checkRecipient(let sender, let recipient, let helo):
                 waiting += session.checkAnswered(check(sender, recipient, helo), moment)
             case .startTLS:
@@ -83,7 +82,7 @@ struct SMTPConversation: ~Copyable {
 
     private mutating func begin() -> [Session.Action] {
         do throws(InjectionFailure) {
-            message = try Injection(program: queueProgram?.text)
+            try queue.begin()
             return []
         } catch {
             return refused(error == .notStarted ? InjectionFailure(isPermanent: false, text: "qqt failure (#4.3.0)") : error)
@@ -91,32 +90,14 @@ struct SMTPConversation: ~Copyable {
     }
 
     private mutating func commit(_ envelope: Envelope) -> [Session.Action] {
-        var number: UInt64 = 0
-        let refusal = attempt { (message) throws(InjectionFailure) in
-            number = try message.commit(sender: envelope.sender.bytes, recipients: envelope.recipients.map(\.bytes))
-        }
-        guard message != nil else { return refusal }
-        message = nil
-        return session.queueAnswered(.accepted(time: unixTime(), qp: number), moment)
-    }
-
-    private mutating func abort() {
-        message?.abort()
-        message = nil
-    }
-
-    /// What the session says to a failure; then the message is gone.
-    private mutating func attempt(_ body: (Injection) throws(InjectionFailure) -> Void) -> [Session.Action] {
-        guard let message else { return [] }
-        do throws(InjectionFailure) {
-            try body(message)
-            return []
-        } catch {
-            self.message = nil
-            return refused(error)
+        switch queue.commit(envelope) {
+        case .success(let number): session.queueAnswered(.accepted(time: unixTime(), qp: number), moment)
+        case .failure(let failure): refused(failure)
+        case nil: []
         }
     }
 
+    /// What the session says to a failure.
     private mutating func refused(_ failure: InjectionFailure) -> [Session.Action] {
         session.queueAnswered(.refused(isPermanent: failure.isPermanent, text: failure.text), moment)
     }
