@@ -63,6 +63,7 @@ let package = Package(
         module("Ground", "Bytes", ["CBytes"]),
         module("Ground", "Posix", ["Bytes", "CPosix"]),
         module("Ground", "ControlFiles", ["Bytes", "Posix"]),
+        module("Ground", "Manuals"),
         module("Ground", "CDB", ["Bytes", "Posix"]),
 
         // Formats: pure values.
@@ -127,13 +128,13 @@ let package = Package(
         module("Roles", "Supervisor", ["Boundaries", "Bytes", "ControlFiles", "CPosix", "Posix", "RoleContext"]),
 
         // Commands.
-        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "ExchangerLookup", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
+        module("Commands", "QmailCommands", ["Addresses", "Boundaries", "Bytes", "CDB", "Checkpassword", "ControlFiles", "CPosix", "Dates", "ExchangerLookup", "Frames", "Injection", "LocalDelivery", "MailboxStorage", "Manuals", "MessageHeader", "POP3", "Posix", "QMQP", "QMTP", "QueueAdministration", "Reception", "RemoteDelivery", "Resolver", "Routing", "SMTPClient", "SMTPReception", "SMTPServer"]),
         module("Commands", "MartletCommands", ["AccountAdministration", "Accounts", "Addresses", "Bytes", "ControlFiles", "CPosix", "Dates", "ExchangerLookup", "Frames", "Injection", "LoginAdministration", "Posix", "QmailImport", "QueueAdministration", "RemoteDelivery", "Routing", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         program("qmail", ["QmailCommands"]),
         program("qmail-inject", ["QmailCommands"], links: [.unsafeFlags(carryingAll)]),
         program("martlet", ["MartletCommands"], links: wholeFoundation),
-        program("martlet-tls", ["Boundaries", "Bytes", "CPosix", "Posix", "Reception", "ServerTLS", nio("NIOCore"), nio("NIOPosix")], links: foundation),
-        program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor"], links: foundation),
+        program("martlet-tls", ["Boundaries", "Bytes", "CPosix", "Manuals", "Posix", "Reception", "ServerTLS", nio("NIOCore"), nio("NIOPosix")], links: foundation),
+        program("martletd", ["KeysRole", "AuthRole", "AccessRole", "QueueRole", "RouteRole", "DNSRole", "SMTPDRole", "RemoteRole", "RoleContext", "Supervisor", "Manuals", "Posix"], links: foundation),
 
         // Tests.
         .target(name: "TemporaryFolder", dependencies: ["Posix"], path: "Tests/TemporaryFolder", swiftSettings: strict),
@@ -157,7 +158,7 @@ let package = Package(
         tests("RoutingTests", ["Accounts", "Addresses", "Bytes", "CDB", "ControlFiles", "Frames", "Routing", "TemporaryFolder"]),
         tests("AccountsTests", ["Accounts", "Addresses", "Bytes", "CDB", "TemporaryFolder"]),
         tests("LocalDeliveryTests", ["Addresses", "Bytes", "Frames", "LocalDelivery", "MailboxStorage", "Posix", "TemporaryFolder"]),
-        tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "MessageHeader", "Posix", "QmailCommands"]),
+        tests("CommandsTests", ["Addresses", "Bytes", "CDB", "CPosix", "Frames", "Injection", "Manuals", "MessageHeader", "Posix", "QmailCommands"]),
         tests("QueueRoleTests", ["Addresses", "Bounces", "Bytes", "Frames", "JournalFormat", "QueueRole", "Routing"]),
         tests("SupervisorTests", ["RoleContext", "Supervisor"]),
     ]

@@ -12,9 +12,14 @@ put_programs() {
     done < <("$from/qmail" --names)
 }
 
-# put_pages FROM TO: the manual pages of those names in TO/man1, TO/man5 and TO/man8.
+# put_pages FROM TO: the manual pages of those names and of our own programs in TO/man1, TO/man5 and TO/man8.
 put_pages() {
     local name section
+    mkdir -p "$2/man8"
+    for name in martletd martlet martlet-tls; do
+        "$1/$name" --man >"$2/man8/$name.8"
+        chmod 644 "$2/man8/$name.8"
+    done
     while read -r name section _; do
         mkdir -p "$2/man$section"
         "$1/qmail" --man "$name" >"$2/man$section/$name.$section"

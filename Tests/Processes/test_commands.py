@@ -296,8 +296,9 @@ def test_pages_are_good_troff(programs):
     names = subprocess.run([programs / "qmail", "--names"], capture_output=True, text=True, timeout=LIMIT, check=True).stdout.split("\n")
     if subprocess.run(["sh", "-c", "command -v mandoc"], capture_output=True).returncode:
         pytest.skip("mandoc is not installed")
-    for name in (line.split()[0] for line in names if line):
-        page = subprocess.run([programs / "qmail", "--man", name], capture_output=True, text=True, timeout=LIMIT, check=True).stdout
+    own = [[programs / name, "--man"] for name in ("martlet", "martlet-tls", "martletd")]
+    for command in own + [[programs / "qmail", "--man", line.split()[0]] for line in names if line]:
+        page = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True).stdout
         done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning"], input=page, capture_output=True, text=True, timeout=LIMIT)
         # A date would make each build another.
-        assert [line for line in done.stdout.splitlines() if "missing date" not in line] == [], name
+        assert [line for line in done.stdout.splitlines() if "missing date" not in line] == [], command

@@ -23,7 +23,9 @@ def test_staged(programs, tmp_path):
     assert links == {name: program for name, program in commands.items() if name != program}
     assert {links["sendmail"], links["qmail-queue"], links["forward"]} == {"qmail-inject", "qmail"}
     pages = sorted(path.stem for path in (home / "man").glob("man?/*"))
-    assert pages == sorted(commands)
+    assert pages == sorted([*commands, "martlet", "martlet-tls", "martletd"])
+    for name in ("martlet", "martlet-tls", "martletd"):
+        assert (home / f"man/man8/{name}.8").read_text().startswith(f".TH {name.upper()} 8 ")
     assert (home / "man/man1/forward.1").read_text().startswith(".TH FORWARD 1 ")
     for name in ("home", "proc", "maildir"):
         assert subprocess.run(["sh", "-n", home / "boot" / name], timeout=60).returncode == 0

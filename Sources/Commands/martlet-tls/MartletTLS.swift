@@ -1,5 +1,5 @@
-private import CPosix
 private import Glibc
+private import Manuals
 private import NIOCore
 private import NIOPosix
 private import Posix
@@ -17,8 +17,13 @@ enum MartletTLS {
     private static let lastSeconds: Int64 = 60
 
     static func run() -> Int32 {
+        let arguments = ProcessStrings.arguments
+        if let answer = manual.answer(to: arguments.dropFirst()) {
+            print(answer, terminator: "")
+            return 0
+        }
         guard let call = Call(arguments) else {
-            log("martlet-tls: usage: martlet-tls [ -s ] [ -c CERTIFICATE -k KEY ] PROGRAM [ ARGUMENTS ]")
+            log("martlet-tls: usage: martlet-tls \(manual.synopsis)")
             return usage
         }
         signal(SIGPIPE, SIG_IGN)
@@ -28,16 +33,6 @@ enum MartletTLS {
             log("martlet-tls: fatal: \(error)")
             return trouble
         }
-    }
-
-    private static var arguments: [[UInt8]] {
-        var result: [[UInt8]] = []
-        var next = martlet_arguments()
-        while let strings = next, let string = strings.pointee {
-            result.append(Array(UnsafeRawBufferPointer(start: string, count: strlen(string))))
-            next = strings.advanced(by: 1)
-        }
-        return result
     }
 
     // MARK: TLS first

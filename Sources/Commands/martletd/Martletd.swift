@@ -3,6 +3,7 @@ private import AuthRole
 private import DNSRole
 private import Glibc
 private import KeysRole
+private import Manuals
 private import Posix
 private import QueueRole
 private import RemoteRole
@@ -17,10 +18,14 @@ enum Martletd {
     static func run(_ commandLine: [String]) -> Int32 {
         var arguments = commandLine.dropFirst()
         if RoleContext.isRole(arguments) { return runRole(arguments) }
+        if let answer = manual.answer(to: arguments.map { Array($0.utf8) }) {
+            print(answer, terminator: "")
+            return 0
+        }
         let logsToFile = arguments.first == "-l"
         if logsToFile { arguments = arguments.dropFirst() }
         guard arguments.count <= 1, arguments.first?.hasPrefix("-") != true else {
-            log("martletd: usage: martletd [ -l ] [ HOME ]")
+            log("martletd: usage: martletd \(manual.synopsis)")
             return 100
         }
         let home = arguments.first ?? getenv("QMAILHOME").map { String(cString: $0) } ?? "/var/qmail"

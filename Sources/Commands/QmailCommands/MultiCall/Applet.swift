@@ -1,43 +1,23 @@
-/// One program of the multi-call binary with its manual: the one source of `--help` and the manual page.
-package struct Applet: Sendable {
-    package struct Entry: Sendable {
-        /// An option, a variable, a file or an exit code.
-        package let term: String
-        package let text: String
-        package init(_ term: String, _ text: String) {
-            self.term = term
-            self.text = text
-        }
-    }
+package import Manuals
 
-    package let name: String
-    /// 1 for users, 8 for administrators.
-    package let section: Int
-    /// What it is, in one line without full stop.
-    package let summary: String
-    /// Arguments as they are written after the name.
-    package let synopsis: String
-    /// Paragraphs.
-    package let description: [String]
-    package let options: [Entry]
-    package let environment: [Entry]
-    package let files: [Entry]
-    package let exitCodes: [Entry]
+/// One program of the multi-call binary with its manual.
+package struct Applet: Sendable {
+    package typealias Entry = ManualPage.Entry
+
+    package let manual: ManualPage
     package let run: @Sendable (Invocation) -> Int32
+
+    package var name: String { manual.name }
+    package var section: Int { manual.section }
+    package var summary: String { manual.summary }
 
     package init(
         name: String, section: Int, summary: String, synopsis: String, description: [String], options: [Entry] = [], environment: [Entry] = [],
         files: [Entry] = [], exitCodes: [Entry] = [], run: @escaping @Sendable (Invocation) -> Int32
     ) {
-        self.name = name
-        self.section = section
-        self.summary = summary
-        self.synopsis = synopsis
-        self.description = description
-        self.options = options
-        self.environment = environment
-        self.files = files
-        self.exitCodes = exitCodes
+        manual = ManualPage(
+            name: name, section: section, summary: summary, synopsis: synopsis, description: description, options: options,
+            environment: environment, files: files, exitCodes: exitCodes)
         self.run = run
     }
 }

@@ -1,4 +1,5 @@
 private import Bytes
+private import Manuals
 
 /// The multi-call program: which applet to be is said by the name it is called under, or by the first argument.
 ///
@@ -18,7 +19,7 @@ package enum QmailProgram {
             guard call.arguments.count == 2, let applet = Applet.named(call.arguments[1], in: families) else {
                 return usage("qmail", "qmail --man PROGRAM")
             }
-            return print(Manual.page(applet), to: 1, ExitCode.ok)
+            return print(applet.manual.page, to: 1, ExitCode.ok)
         }
         guard let applet = Applet.named(first, in: families) else {
             return fatal("qmail", "no such program: \(first.text); see qmail --help", ExitCode.permanent)
@@ -28,7 +29,7 @@ package enum QmailProgram {
     }
 
     private static func run(_ applet: Applet, _ call: Invocation) -> Int32 {
-        if call.arguments.count == 1, call.arguments[0].elementsEqual("--help".utf8) { return print(Manual.help(applet), to: 1, ExitCode.ok) }
+        if call.arguments.count == 1, call.arguments[0].elementsEqual("--help".utf8) { return print(applet.manual.help, to: 1, ExitCode.ok) }
         return applet.run(call)
     }
 
