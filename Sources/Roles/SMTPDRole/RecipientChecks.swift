@@ -11,6 +11,7 @@ final class RecipientChecks {
     private struct Run {
         let pid: Int32
         let due: UInt64
+        let isAbandoned: () -> Bool
         let done: (Session.CheckOutcome) -> Void
     }
 
@@ -26,8 +27,10 @@ final class RecipientChecks {
     init(on loop: any NIOCore.EventLoop) { self.loop = loop }
 
     /// Calls `done` once, later.
+    /// - Parameter isAbandoned: the client has gone, and the program is to be ended.
     func run(
-        _ client: Client, sender: Address, recipient: Address, helo: [UInt8], _ done: @escaping (Session.CheckOutcome) -> Void
+        _ client: Client, sender: Address, recipient: Address, helo: [UInt8], isAbandoned: @escaping () -> Bool,
+        done: @escaping (Session.CheckOutcome) -> Void
     ) {
         guard runs.count < Self.maxRuns else { return end(.undecided, done) }
         guard let program = RecipientCheck.program(client, sender: sender, recipient: recipient, helo: helo) else { return end(.accepted, done) }
@@ -35,12 +38,17 @@ final class RecipientChecks {
             let nothing = try FileDescriptor.open("/dev/null", O_RDONLY)
             // What it says is for the log.
             let pid = try program.start([nothing.raw, STDERR_FILENO, STDERR_FILENO])
-            runs.append(Run(pid: pid, due: monotonicNanoseconds() &+ Self.patience, done: done))
+            runs.append(Run(pid: pid, due: monotonicNanoseconds() &+ Self.patience, isAbandoned: isAbandoned, done: done))
             watch()
         } catch {
             log("smtpd: warning: RCPTCHECK: \(logsafe(client.recipientCheck ?? [])): \(error.reason)")
             end(.notRun, done)
         }
+    }
+
+    /// Nobody waits for an answer any more.
+    func stop() {
+        for run in runs { ChildProgram.signal(SIGKILL, group: run.pid) }
     }
 
     private func end(_ outcome: Session.CheckOutcome, _ done: @escaping (Session.CheckOutcome) -> Void) {
@@ -60,12 +68,13 @@ final class RecipientChecks {
 
     private func check() {
         let now = monotonicNanoseconds()
-        let ended = runs.filter { ChildProgram.hasEnded($0.pid) || $0.due <= now }
+        let ended = runs.filter { ChildProgram.hasEnded($0.pid) || $0.due <= now || $0.isAbandoned() }
         guard !ended.isEmpty else { return }
         runs.removeAll { run in ended.contains { $0.pid == run.pid } }
         for run in ended {
             let isLate = !ChildProgram.hasEnded(run.pid)
-            if isLate { ChildProgram.signal(SIGKILL, group: run.pid) }
+            // It may have left others behind. Its number is its own until it is waited for.
+            ChildProgram.signal(SIGKILL, group: run.pid)
             let end = try? ChildEnd(of: run.pid)
             run.done(isLate ? .undecided : end.map(RecipientCheck.outcome) ?? .notRun)
         }

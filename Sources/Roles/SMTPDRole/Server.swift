@@ -177,6 +177,7 @@ final class Server {
             this.value.auth.stop()
             this.value.tls.stop()
             this.value.lists.stop()
+            this.value.checks.stop()
         }
     }
 }

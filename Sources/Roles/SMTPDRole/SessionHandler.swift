@@ -147,7 +147,8 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
         switch deadlines.expired(now: now) {
         case .client: finish(session.timedOut())
         case .answer:
-            if let submission { queue.forget(submission.stream) }
+            guard let submission else { return finish(session.timedOut()) }
+            queue.forget(submission.stream)
             queueAnswered(.lost)
         case nil: break
         }
@@ -178,7 +179,9 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
                     finish(session.routeAnswered(verdict, moment))
                 }
             case .checkRecipient(let sender, let recipient, let helo):
-                checks?.run(session.client, sender: sender, recipient: recipient, helo: helo) { [weak self] outcome in
+                checks?.run(session.client, sender: sender, recipient: recipient, helo: helo) { [weak self] in
+                    self?.hasEnded ?? true
+                } done: { [weak self] outcome in
                     guard let self else { return }
                     finish(session.checkAnswered(outcome, moment))
                 }
