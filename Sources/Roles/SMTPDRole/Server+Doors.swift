@@ -18,7 +18,8 @@ extension Server {
         let encryption = Encryption(tls: tls, service: door.rawValue, isFirst: door.isEncrypted)
         switch door {
         case .qmtp:
-            let session = QMTPSession(client, configuration.policy.rcpthosts, databytes: configuration.policy.databytes)
+            let session = QMTPSession(
+                client, configuration.policy.rcpthosts, databytes: configuration.policy.databytes, limits: packageLimits(client, configuration))
             return SessionHandler(PackageSession(session), configuration.deadlines, queue, route, onEnd: onEnd)
         case .qmqp: return SessionHandler(PackageSession(QMQPSession(client)), configuration.deadlines, queue, route, onEnd: onEnd)
         case .submission, .submissions: return submission(client, address, configuration, encryption, onEnd)
@@ -26,6 +27,15 @@ extension Server {
         case .smtp, .smtps, .lmtp, .pop3, .pop3s:
             return mail(client, address, configuration, encryption, door == .lmtp ? .lmtp : .smtp, onEnd)
         }
+    }
+
+    /// One message of a stranger must not take more memory than by SMTP.
+    private func packageLimits(_ client: Client, _ configuration: Configuration) -> PackageLimits {
+        var limits = PackageLimits()
+        guard client.relay == nil else { return limits }
+        limits.recipients = configuration.limits.recipients
+        limits.recipientBytes = UInt64(configuration.limits.recipients) * UInt64(limits.address)
+        return limits
     }
 
     private func mail(
