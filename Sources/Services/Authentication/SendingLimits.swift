@@ -20,19 +20,26 @@ package struct SendingLimits {
 
     /// Empties itself at `limit` an hour.
     private struct Bucket {
-        var used: UInt64 = 0
-        var since: UInt64
+        /// In 3600ths: a second empties it by `limit` of them, and nothing is lost by asking often.
+        private(set) var used: UInt64 = 0
+        private var since: UInt64
+
+        private static let unit: UInt64 = 3600
+
+        init(since: UInt64) { self.since = since }
+
+        mutating func add(_ count: UInt32) { used &+= UInt64(count) &* Self.unit }
 
         mutating func drain(_ limit: UInt32, _ now: UInt64) {
-            // The rest of a division stays in `since`: nothing is lost by asking often.
-            let seconds = min(now &- min(since, now), 3600)
-            let drained = seconds &* UInt64(limit) / 3600
-            guard drained > 0 else { return }
-            used -= min(used, drained)
-            since = used == 0 ? now : min(now, since &+ (drained &* 3600 + UInt64(limit) - 1) / max(UInt64(limit), 1))
+            let seconds = min(now &- min(since, now), 1 << 31)
+            used -= min(used, seconds &* UInt64(limit))
+            since = now
         }
 
-        func left(_ limit: UInt32) -> UInt32 { limit == 0 ? .max : UInt32(clamping: UInt64(limit) - min(UInt64(limit), used)) }
+        func left(_ limit: UInt32) -> UInt32 {
+            let most = UInt64(limit) &* Self.unit
+            return limit == 0 ? .max : UInt32(clamping: (most - min(most, used)) / Self.unit)
+        }
     }
 
     package static let maxAccounts = 65_536
@@ -51,8 +58,8 @@ package struct SendingLimits {
     package mutating func sent(_ account: [UInt8], recipients: UInt32, now: UInt64) {
         if accounts[account] == nil, accounts.count >= Self.maxAccounts { sweep(now) }
         var used = drained(account, now) ?? Used(messages: Bucket(since: now), recipients: Bucket(since: now))
-        used.messages.used &+= 1
-        used.recipients.used &+= UInt64(recipients)
+        used.messages.add(1)
+        used.recipients.add(recipients)
         accounts[account] = used
     }
 

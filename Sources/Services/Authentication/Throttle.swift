@@ -203,7 +203,7 @@ private struct Table {
             guard forgotten > 0 else { return }
             counted = counted &+ forgotten &* forgetSeconds
             failures -= UInt32(clamping: min(UInt64(failures), forgotten))
-            if failures == 0 { (sprayed, refusals) = ([], refusedUntil < now ? 0 : refusals) }
+            if failures == 0 { (sprayed, refusals) = ([], refusedUntil <= now ? 0 : refusals) }
         }
     }
 
@@ -237,7 +237,7 @@ private struct Table {
             if $0.failures == 0 { $0.counted = now }
             ($0.failures, $0.touched) = ($0.failures &+ 1, now)
             if case .network = key, $0.sprayed.count < limits.spray { $0.sprayed.insert(account.hashValue) }
-            if $0.failures >= limit || $0.sprayed.count >= limits.spray, $0.refusedUntil < now {
+            if $0.failures >= limit || $0.sprayed.count >= limits.spray, $0.refusedUntil <= now {
                 let seconds = min(limits.refusalSeconds << UInt64(min($0.refusals, 20)), limits.maxRefusalSeconds)
                 ($0.refusedUntil, $0.refusals) = (now &+ seconds, $0.refusals &+ 1)
             }
