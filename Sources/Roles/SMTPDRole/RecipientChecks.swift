@@ -10,6 +10,7 @@ internal import SMTPServer
 final class RecipientChecks {
     private struct Run {
         let pid: Int32
+        let remoteIP: [UInt8]
         let due: UInt64
         let isAbandoned: () -> Bool
         let done: (Session.CheckOutcome) -> Void
@@ -20,6 +21,7 @@ final class RecipientChecks {
     private var isWatching = false
 
     private static let maxRuns = 50
+    private static let maxRunsOfOneClient = 25
     private static let patience: UInt64 = 30_000_000_000
     /// Their ends are looked for so often while there are any.
     private static let checkEvery = TimeAmount.milliseconds(5)
@@ -32,13 +34,14 @@ final class RecipientChecks {
         _ client: Client, sender: Address, recipient: Address, helo: [UInt8], isAbandoned: @escaping () -> Bool,
         done: @escaping (Session.CheckOutcome) -> Void
     ) {
-        guard runs.count < Self.maxRuns else { return end(.undecided, done) }
+        guard runs.count < Self.maxRuns, runs.count(where: { $0.remoteIP == client.remoteIP }) < Self.maxRunsOfOneClient else { return end(.undecided, done) }
         guard let program = RecipientCheck.program(client, sender: sender, recipient: recipient, helo: helo) else { return end(.accepted, done) }
         do throws(SystemError) {
             let nothing = try FileDescriptor.open("/dev/null", O_RDONLY)
             // What it says is for the log.
             let pid = try program.start([nothing.raw, STDERR_FILENO, STDERR_FILENO])
-            runs.append(Run(pid: pid, due: monotonicNanoseconds() &+ Self.patience, isAbandoned: isAbandoned, done: done))
+            let due = monotonicNanoseconds() &+ Self.patience
+            runs.append(Run(pid: pid, remoteIP: client.remoteIP, due: due, isAbandoned: isAbandoned, done: done))
             watch()
         } catch {
             log("smtpd: warning: RCPTCHECK: \(logsafe(client.recipientCheck ?? [])): \(error.reason)")
