@@ -34,7 +34,8 @@ final class RecipientChecks {
         _ client: Client, sender: Address, recipient: Address, helo: [UInt8], isAbandoned: @escaping () -> Bool,
         done: @escaping (Session.CheckOutcome) -> Void
     ) {
-        guard runs.count < Self.maxRuns, runs.count(where: { $0.remoteIP == client.remoteIP }) < Self.maxRunsOfOneClient else { return end(.undecided, done) }
+        let ofClient = runs.count { $0.remoteIP == client.remoteIP }
+        guard runs.count < Self.maxRuns, ofClient < Self.maxRunsOfOneClient else { return end(.undecided, done) }
         guard let program = RecipientCheck.program(client, sender: sender, recipient: recipient, helo: helo) else { return end(.accepted, done) }
         do throws(SystemError) {
             let nothing = try FileDescriptor.open("/dev/null", O_RDONLY)
