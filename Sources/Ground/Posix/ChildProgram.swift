@@ -71,6 +71,15 @@ package struct ChildProgram {
         }
     }
 
+    private static let shellFunction = Array("() {".utf8)
+
+    /// `NAME=value` with a value from outside: no control byte is in it, and nothing that an old shell would run as it starts (CVE-2014-6271).
+    package static func variable(_ name: String, _ value: some Collection<UInt8>) -> [UInt8] {
+        var safe = value.map { $0.isControl ? ASCII.underscore : $0 }
+        if safe.starts(with: shellFunction) { safe[0] = ASCII.underscore }
+        return Array("\(name)=".utf8) + safe
+    }
+
     /// Whether it has ended. It stays to be waited for, so that its number stays its own.
     package static func hasEnded(_ pid: Int32) -> Bool {
         var info = siginfo_t()
