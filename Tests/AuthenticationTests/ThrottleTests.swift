@@ -192,10 +192,10 @@ struct SendingLimitsTests {
     @Test func messagesAndRecipientsAnHour() {
         var limits = SendingLimits(SendingLimits.Limits(messages: 3, recipients: 10))
         #expect(limits.left(joe, now: 0) == 10)
-        limits.sent(joe, recipients: 4, now: 0)
+        #expect(limits.charge(joe, recipients: 4, now: 0) == true)
         #expect(limits.left(joe, now: 0) == 6)
-        limits.sent(joe, recipients: 1, now: 0)
-        limits.sent(joe, recipients: 1, now: 0)
+        #expect(limits.charge(joe, recipients: 1, now: 0) == true)
+        #expect(limits.charge(joe, recipients: 1, now: 0) == true)
         #expect(limits.left(joe, now: 0) == 0)
         #expect(limits.left(Array("ann".utf8), now: 0) == 10)
         // A third of an hour lets one message go.
@@ -204,16 +204,20 @@ struct SendingLimitsTests {
         #expect(limits.left(joe, now: 3600) == 10)
     }
 
-    @Test func oneMessageTooLargeIsPaidFor() {
-        var limits = SendingLimits(SendingLimits.Limits(messages: 100, recipients: 10))
-        limits.sent(joe, recipients: 20, now: 0)
-        #expect(limits.left(joe, now: 1800) == 0)
-        #expect(limits.left(joe, now: 7300) == 10)
+    @Test func whatExceedsTheRestIsNotCharged() {
+        var limits = SendingLimits(SendingLimits.Limits(messages: 2, recipients: 10))
+        #expect(limits.charge(joe, recipients: 11, now: 0) == false)
+        #expect(limits.charge(joe, recipients: 6, now: 0) == true)
+        #expect(limits.charge(joe, recipients: 5, now: 0) == false)
+        #expect(limits.charge(joe, recipients: 3, now: 0) == true)
+        #expect(limits.charge(joe, recipients: 1, now: 0) == false, "a recipient is left, but no message")
+        #expect(limits.charge(joe, recipients: 0, now: 0) == false)
+        #expect(limits.left(joe, now: 3600) == 10)
     }
 
     @Test func noLimit() {
         var limits = SendingLimits(SendingLimits.Limits(messages: 0, recipients: 0))
-        for _ in 0..<100 { limits.sent(joe, recipients: .max, now: 0) }
+        for _ in 0..<100 { #expect(limits.charge(joe, recipients: .max, now: 0) == true) }
         #expect(limits.left(joe, now: 0) == .max)
     }
 
@@ -222,17 +226,14 @@ struct SendingLimitsTests {
         var limits = SendingLimits(SendingLimits.Limits(messages: 1000, recipients: 1000))
         var sent = 0
         for second in 0..<UInt64(7200) {
-            while limits.left(joe, now: second) > 0 {
-                limits.sent(joe, recipients: 1, now: second)
-                sent += 1
-            }
+            while limits.charge(joe, recipients: 1, now: second) { sent += 1 }
         }
         #expect(sent >= 2980 && sent <= 3000)
     }
 
     @Test func memoryIsBounded() {
         var limits = SendingLimits()
-        for number in 0..<SendingLimits.maxAccounts + 10 { limits.sent(Array("\(number)".utf8), recipients: 1, now: UInt64(number / 30)) }
+        for number in 0..<SendingLimits.maxAccounts + 10 { _ = limits.charge(Array("\(number)".utf8), recipients: 1, now: UInt64(number / 30)) }
         #expect(limits.left(Array("\(SendingLimits.maxAccounts + 9)".utf8), now: 2185) == 999)
     }
 }

@@ -21,7 +21,7 @@ import Testing
         .begin(token: .max, .submission, Login.Origin(address: [], isEncrypted: false), mechanism: [], binding: [], initial: nil),
         .begin(token: 0, .web, origin, mechanism: [65], binding: [], initial: []), .respond(token: 2, []), .respond(token: 2, [0, 255]),
         .cancel(token: 3),
-        .permit(token: 4, account: [97], sender: .null), .sent(account: [97], recipients: 100_000),
+        .permit(token: 4, account: [97], sender: .null), .charge(token: 5, account: [97], recipients: 100_000),
     ])
     func logins(_ request: Login.Request) throws {
         #expect(try Login.Request(frame(request.encode, maxLength: Login.Request.maxLength)) == request)

@@ -203,8 +203,10 @@ class Asker:
         self.send(4, struct.pack("<I", self.token) + counted(account.encode()) + counted(sender.encode()))
         return self.answer(self.token)
 
-    def sent(self, account, recipients):
-        self.send(5, struct.pack("<I", recipients) + counted(account.encode()))
+    def charge(self, account, recipients):
+        self.token += 1
+        self.send(5, struct.pack("<II", self.token, recipients) + counted(account.encode()))
+        return self.answer(self.token)
 
     def read(self):
         while True:

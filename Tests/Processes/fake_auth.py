@@ -40,7 +40,8 @@ class FakeAuth:
         self.user, self.password = user, password
         self.refusal = None
         self.permission, self.recipients = None, 1000
-        self.begun, self.permits, self.sent, self.cancelled = [], [], [], []
+        self.charge = GRANTED
+        self.begun, self.permits, self.charged, self.cancelled = [], [], [], []
         self.silent = False
         self.names = {}
         path = server.home / "run/auth/socket"
@@ -119,8 +120,9 @@ class FakeAuth:
             verdict = (GRANTED if sender == self.user else FOREIGN_SENDER) if self.permission is None else self.permission
             return b"\x44" + token + bytes([verdict]) + struct.pack("<I", self.recipients)
         if kind == 5:
-            count = payload.number()
-            self.sent.append((payload.counted(), count))
+            token, count = payload.take(4), payload.number()
+            self.charged.append((payload.counted(), count))
+            return b"\x44" + token + bytes([self.charge]) + struct.pack("<I", self.recipients)
         return None
 
     def _plain(self, token, message):

@@ -415,13 +415,14 @@ def test_limits_of_sending(auth):
     auth.start()
     asker = auth.asker()
     assert asker.permit(JOE, JOE).recipients == 10
-    asker.sent(JOE, 4)
+    assert asker.charge(JOE, 4).permission == 0
     got = asker.permit(JOE, JOE)
     assert (got.permission, got.recipients) == (0, 6)
-    asker.sent(JOE, 6)
+    assert [asker.charge(JOE, count).permission for count in (7, 6, 1)] == [2, 0, 2]
     assert asker.permit(JOE, JOE).permission == 2
     for _ in range(3):
-        asker.sent("ann@example.org", 1)
+        assert asker.charge("ann@example.org", 1).permission == 0
+    assert asker.charge("ann@example.org", 1).permission == 2
     assert asker.permit("ann@example.org", "ann@example.org").permission == 2
     assert asker.permit("bob@example.org", "bob@example.org").permission == 0
     asker.close()

@@ -1,16 +1,19 @@
-"""Logins through the whole system: auth, lspawn, authcheck, and the administrator's commands. The test plays smtpd."""
+"""Logins through the whole system: auth, lspawn, authcheck, and the administrator's commands. The test plays smtpd, but where mail is sent."""
 
 import contextlib
 import json
 import os
+import re
 import socket
 
 import pytest
 
 from auth_role import CREDENTIALS, FAILURE, POP3, SUCCESS, THROTTLED, Asker, hashed
-from martlet import LIMIT, account, processes
+from fake_auth import plain
+from martlet import LIMIT, account, processes, wait_until
 from test_authcheck import CHECKPW
 from test_privileged import PrivilegedMartlet, can_have_a_namespace
+from test_submission import Client
 
 needs_namespace = pytest.mark.skipif(not can_have_a_namespace(), reason="needs root and mount namespaces")
 
@@ -24,13 +27,18 @@ def asking(home):
 
 
 @pytest.fixture
-def program(home):
-    """A site whose accounts are a program's."""
+def program_home(home):
+    """A site whose accounts are a program's; not started yet."""
     path = home.home / "checkpw"
     path.write_text(CHECKPW.replace('b"<1@x>"', 'b""'))
     path.chmod(0o755)
     home.control("authbackends", f"accounts\nprogram {path}")
-    return home.start()
+    return home
+
+
+@pytest.fixture
+def program(program_home):
+    return program_home.start()
 
 
 def test_a_checkpassword_program(program):
@@ -67,6 +75,28 @@ def test_the_administrator_sees_bans_and_releases(program):
     assert unknown.returncode == 1 and b"nothing is known of 203.0.113.1" in unknown.stderr
     for wrong in ("192.0.2.0/8", "192.0.2.0/", "/24", ""):
         assert program.command("martlet", "auth", "ban", wrong).returncode == 64
+
+
+def test_many_connections_share_what_an_account_may_send(program_home):
+    """All stand behind RCPT, each with the whole share granted, before any sends DATA or BDAT."""
+    for name, text in (("submissionlisten", "127.0.0.1:0"), ("authmechanisms", "PLAIN"), ("authinsecure", "127.0.0.0/8"), ("smtpworkers", "2"),
+                       ("sendmessages", "7"), ("sendrecipients", "9")):
+        program_home.control(name, text)
+    program_home.start()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(program_home)) for _ in range(16)]
+        for client in clients:
+            assert client.codes(b"AUTH PLAIN " + plain(b"alice", b"secret"), b"MAIL FROM:<alice@example.org>", *[b"RCPT TO:<bob@far.example>"] * 2) \
+                == [b"235 2.7.0", b"250 2.1.0", b"250 2.1.5", b"250 2.1.5"]
+        for number, client in enumerate(clients):
+            client.socket.sendall(b"DATA\r\n" if number % 2 else b"BDAT 5 LAST\r\n\r\nx\r\n")
+        replies = [client.reply()[:3] for client in clients]
+        # Four messages to two each; a fifth would need a tenth recipient.
+        assert replies.count(b"452") == 12 and set(replies[::2]) <= {b"250", b"452"} and set(replies[1::2]) <= {b"354", b"452"}, replies
+        for client, reply in zip(clients, replies):
+            assert reply != b"354" or client.say(b"\r\nx\r\n.").startswith(b"250")
+    sent = r"^smtpd: sent from 127\.0\.0\.1: alice@example\.org to 2 recipients, qp \d+$"
+    wait_until(lambda: len(re.findall(sent, program_home.log(), re.M)) == 4, program_home.log)
 
 
 def test_without_auth_the_commands_say_so(home):

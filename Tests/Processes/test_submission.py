@@ -49,8 +49,9 @@ def fresh(request):
     if "shared" in request.fixturenames:
         auth = request.getfixturevalue("shared").auth
         auth.refusal = auth.permission = None
+        auth.charge = fake_auth.GRANTED
         auth.recipients, auth.silent = 1000, False
-        for asked in (auth.begun, auth.permits, auth.sent, auth.cancelled):
+        for asked in (auth.begun, auth.permits, auth.charged, auth.cancelled):
             asked.clear()
 
 
@@ -104,7 +105,7 @@ def test_smtplib_logs_in_and_sends(shared, method):
     assert b"\nFrom: <joe@mail.example>\n" in header
     shared.wait_for_log(r"^smtpd: login from 127\.0\.0\.1 by (PLAIN|LOGIN): joe@mail\.example$")
     shared.wait_for_log(r"^smtpd: sent from 127\.0\.0\.1: joe@mail\.example to 2 recipients, qp \d+$")
-    wait_until(lambda: shared.auth.sent == [(JOE, 2)], lambda: f"{shared.auth.sent}")
+    assert shared.auth.charged == [(JOE, 2)]
     assert shared.auth.begun[0][:3] == (1, False, b"\x7f\0\0\1")
 
 
@@ -215,6 +216,27 @@ def test_limits(shared):
         shared.auth.permission = fake_auth.LIMIT_REACHED
         assert client.codes(b"RSET", b"MAIL FROM:<joe@mail.example>") == [b"250 2.0.0", b"452 4.7.1"]
     shared.wait_for_log(r"^smtpd: limit reached from 127\.0\.0\.1: joe@mail\.example$")
+
+
+def test_limit_reached_when_the_message_comes(shared):
+    with Client(shared) as client:
+        client.say(LOGIN)
+        for charge, word, reply in ((fake_auth.LIMIT_REACHED, b"DATA", b"452 4.7.1"), (fake_auth.LIMIT_REACHED, b"BDAT 3\r\nx\r\n", b"452 4.7.1"),
+                                    (fake_auth.GRANTED, b"BDAT 3 LAST\r\nx\r\n", b"250 2.0.0")):
+            shared.auth.charge = charge
+            assert client.codes(b"MAIL FROM:<joe@mail.example>", b"RCPT TO:<alice@mail.example>", word)[-1] == reply
+    assert shared.auth.charged == [(JOE, 1)] * 3
+    shared.wait_for_log(r"^smtpd: limit reached from 127\.0\.0\.1: joe@mail\.example$")
+
+
+def test_when_auth_dies_before_the_message(programs):
+    with running(programs) as server, Client(server) as client:
+        client.codes(LOGIN, b"MAIL FROM:<joe@mail.example>", b"RCPT TO:<alice@mail.example>")
+        server.auth.silent = True
+        client.socket.sendall(b"BDAT 3\r\nx\r\nBDAT 3 LAST\r\ny\r\n")
+        wait_until(lambda: server.auth.charged, "no charge was asked for")
+        server.auth.lose()
+        assert [client.reply()[:9], client.reply()[:9]] == [b"451 4.3.0", b"503 5.5.1"]
 
 
 # Clients that mean harm

@@ -32,9 +32,12 @@ final class Dialog {
     var login: (_ mechanism: String, _ initial: [UInt8]?) -> Session.LoginAnswer? = { _, _ in .success(account: Array("joe".utf8), final: []) }
     var continued: (_ response: [UInt8]) -> Session.LoginAnswer? = { _ in .success(account: Array("joe".utf8), final: []) }
     var permission: (Address) -> Session.Permission? = { _ in .granted(recipients: 1000) }
+    /// Asked with a number of recipients; nil leaves the question open.
+    var charge: (Int) -> Session.Permission? = { _ in .granted(recipients: 1000) }
     private(set) var logins: [String] = []
     private(set) var cancelled = 0
     private(set) var permitted: [Address] = []
+    private(set) var charged: [Int] = []
     private(set) var sent: [Int] = []
     private(set) var limitsNoted = 0
 
@@ -131,6 +134,9 @@ final class Dialog {
             case .askPermission(let sender):
                 permitted.append(sender)
                 if let permission = permission(sender) { answer(permission) }
+            case .charge(let recipients):
+                charged.append(recipients)
+                if let permission = charge(recipients) { answer(permission) }
             case .noteSent(let recipients, _): sent.append(recipients)
             case .noteLimit: limitsNoted += 1
             case .close: isClosed = true

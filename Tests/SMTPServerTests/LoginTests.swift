@@ -230,7 +230,7 @@ import Testing
         let dialog = loggedIn()
         dialog.say("MAIL FROM:<joe@x.example>\r\nRCPT TO:<far@elsewhere.example>\r\nRCPT TO:<a@ok.example>\r\nDATA\r\nx\r\n.\r\n")
         #expect(dialog.codes == [250, 250, 250, 354, 250])
-        #expect(dialog.permitted.map(\.bytes.text) == ["joe@x.example"] && dialog.sent == [2])
+        #expect(dialog.permitted.map(\.bytes.text) == ["joe@x.example"] && dialog.charged == [2] && dialog.sent == [2])
         #expect(dialog.messages.first?.content.text.contains(" with ESMTPA; ") == true)
     }
 
@@ -238,7 +238,7 @@ import Testing
         for (permission, reply) in [
             (.foreignSender, "553 5.7.1 sorry, that sender address is not yours (#5.7.1)"),
             (.limitReached, "452 4.7.1 sorry, you have sent your share for now (#4.7.1)"),
-            (.unavailable, "451 4.3.0 sorry, i cannot check your sender address now (#4.3.0)"),
+            (.unavailable, "451 4.3.0 sorry, i cannot check what you may send now (#4.3.0)"),
         ] as [(Session.Permission, String)] {
             let dialog = loggedIn()
             dialog.permission = { _ in permission }
@@ -293,6 +293,61 @@ import Testing
         dialog.say("MAIL FROM:<joe@x.example>\r\n" + String(repeating: "RCPT TO:<a@ok.example>\r\n", count: 4) + "DATA\r\nx\r\n.\r\n")
         #expect(dialog.codes == [250, 250, 250, 452, 452, 354, 250])
         #expect(dialog.sent == [2] && dialog.limitsNoted == 2)
+    }
+
+    private static let envelope = "MAIL FROM:<joe@x.example>\r\nRCPT TO:<a@ok.example>\r\n"
+
+    /// No chunk behind a refused one is taken for the first of a message.
+    @Test(arguments: [("DATA\r\nNOOP\r\n", 250), ("BDAT 1\r\nxBDAT 1 LAST\r\ny", 503)]) func refusedAtTheMessage(_ said: String, _ next: Int) {
+        for (permission, code) in [(.limitReached, 452), (.unavailable, 451)] as [(Session.Permission, Int)] {
+            let dialog = loggedIn()
+            dialog.charge = { _ in permission }
+            dialog.say(Self.envelope + said)
+            #expect(dialog.codes == [250, 250, code, next] && dialog.begun == 0 && dialog.charged == [1])
+            #expect(dialog.limitsNoted == (code == 452 ? 1 : 0) && !dialog.isInTransaction)
+        }
+    }
+
+    /// What came behind DATA or BDAT meanwhile is kept; only the first chunk is paid for.
+    @Test(arguments: ["DATA\r\nabcde\r\n.\r\n", "BDAT 3\r\nabcBDAT 4 LAST\r\nde\r\n", "BDAT 0\r\nBDAT 7 LAST\r\nabcde\r\n"])
+    func whileAMessageAwaitsItsCharge(_ said: String) {
+        for step in [1, 5, 100] {
+            let dialog = loggedIn()
+            dialog.charge = { _ in nil }
+            dialog.say(Self.envelope)
+            _ = dialog.replies()
+            let bytes = Array(said.utf8)
+            for start in stride(from: 0, to: bytes.count, by: step) { dialog.say(Array(bytes[start..<min(start + step, bytes.count)])) }
+            #expect(dialog.replies() == "" && dialog.phase == .waiting && dialog.begun == 0 && dialog.isInTransaction)
+            dialog.answer(.granted(recipients: 0))
+            #expect(dialog.codes == [said.hasPrefix("DATA") ? 354 : 250, 250] && dialog.charged == [1])
+            #expect(dialog.messages.map(\.body.text) == ["abcde\n"])
+        }
+    }
+
+    @Test func whatCanGoNowhereCostsNothing() {
+        for (said, codes) in [("DATA\r\n", [451]), ("BDAT 1\r\nx", [451])] {
+            let dialog = loggedIn()
+            dialog.queueIsReachable = false
+            dialog.say(Self.envelope + said)
+            #expect(dialog.codes.dropFirst(2) == codes[...] && dialog.charged.isEmpty)
+            let late = loggedIn()
+            late.charge = { _ in nil }
+            late.say(Self.envelope + said)
+            late.queueIsReachable = false
+            late.answer(.granted(recipients: 1))
+            #expect(late.codes.dropFirst(2) == codes[...] && late.begun == 0)
+            late.hangUp()
+        }
+    }
+
+    @Test func aClientThatLeavesBeforeItsCharge() {
+        let dialog = loggedIn()
+        dialog.charge = { _ in nil }
+        dialog.say(Self.envelope + "BDAT 1 LAST\r\nx")
+        dialog.hangUp()
+        dialog.answer(.granted(recipients: 1))
+        #expect(dialog.begun == 0 && dialog.messages.isEmpty)
     }
 
     @Test func loginSurvivesRSETAndEHLO() {

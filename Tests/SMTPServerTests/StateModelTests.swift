@@ -22,6 +22,7 @@ import Testing
         var isEncrypted = false
         var codes: [Int] = []
         var asked = 0
+        var charged = 0
         var begun = 0
         var accepted = 0
 
@@ -33,6 +34,15 @@ import Testing
             isChunked = false
         }
 
+        /// Two recipients are more than an account's share.
+        private mutating func isRefused() -> Bool {
+            guard isSubmission, !isChunked else { return false }
+            charged += 1
+            guard recipients == 2 else { return false }
+            reset()
+            return true
+        }
+
         private mutating func message(_ isGood: Bool) -> Int {
             reset()
             if isGood { accepted += 1 }
@@ -41,6 +51,7 @@ import Testing
 
         private mutating func chunk(_ isGood: Bool, _ isLast: Bool) -> Int {
             guard recipients > 0 else { return 503 }
+            if isRefused() { return 452 }
             if !isChunked { begun += 1 }
             isChunked = true
             return isLast || !isGood ? message(isGood) : 250
@@ -88,6 +99,10 @@ import Testing
                     codes.append(503)
                     return "DATA\r\n"
                 }
+                if isRefused() {
+                    codes.append(452)
+                    return "DATA\r\n"
+                }
                 begun += 1
                 codes += [354, message(symbol == .data)]
                 return symbol == .data ? "DATA\r\nMAIL FROM:<x>\r\n.\r\n" : "DATA\r\nx\nRSET\r\n.\r\n"
@@ -117,6 +132,7 @@ import Testing
             initial?.last == UInt8(ascii: "x") ? .success(account: Array("joe".utf8), final: []) : .failure(.credentials)
         }
         dialog.permission = { $0.localPart.elementsEqual("boss".utf8) ? .foreignSender : .granted(recipients: 1000) }
+        dialog.charge = { $0 == 2 ? .limitReached : .granted(recipients: 0) }
         for symbol in symbols {
             input.append(reference.say(symbol))
             guard symbol == .starttls || symbol == .auth || symbol == .wrongAuth else { continue }
@@ -127,7 +143,7 @@ import Testing
         dialog.say(input)
         return dialog.codes == reference.codes && dialog.asked.count == reference.asked && dialog.begun == reference.begun
             && dialog.messages.count == reference.accepted && dialog.isInTransaction == reference.hasMail
-            && dialog.sent.count == (isSubmission ? reference.accepted : 0)
+            && dialog.sent.count == (isSubmission ? reference.accepted : 0) && dialog.charged.count == reference.charged
     }
 
     @Test(arguments: Symbol.withoutLogins) func everySequenceOfFive(_ first: Symbol) {

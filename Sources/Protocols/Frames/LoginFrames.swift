@@ -34,8 +34,8 @@ package enum Login {
         case cancel(token: UInt32)
         /// May the account, as ``Answer/success`` named it, send one more message with this envelope sender?
         case permit(token: UInt32, account: ArraySlice<UInt8>, sender: Address)
-        /// A message of the account was accepted for so many recipients. No answer.
-        case sent(account: ArraySlice<UInt8>, recipients: UInt32)
+        /// May the account send a message to so many recipients, now that it comes? What is granted is used up, whatever becomes of the message.
+        case charge(token: UInt32, account: ArraySlice<UInt8>, recipients: UInt32)
 
         package static let maxLength = 1 << 15
 
@@ -64,8 +64,10 @@ package enum Login {
                 }
                 self = .permit(token: token, account: account, sender: sender)
             case 5:
-                guard let recipients = reader.number(UInt32.self), let account = reader.counted(), reader.isAtEnd else { throw .malformed(5) }
-                self = .sent(account: account, recipients: recipients)
+                guard let token = reader.number(UInt32.self), let recipients = reader.number(UInt32.self), let account = reader.counted(),
+                    reader.isAtEnd
+                else { throw .malformed(5) }
+                self = .charge(token: token, account: account, recipients: recipients)
             default: throw .unknownType(frame.type)
             }
         }
@@ -95,8 +97,9 @@ package enum Login {
                     $0.append(counted: account)
                     $0.append(counted: sender.bytes)
                 }
-            case .sent(let account, let recipients):
+            case .charge(let token, let account, let recipients):
                 output.append(frame: 5) {
+                    $0.append(number: token)
                     $0.append(number: recipients)
                     $0.append(counted: account)
                 }

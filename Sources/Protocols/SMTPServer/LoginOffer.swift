@@ -34,7 +34,7 @@ extension Session {
         case malformed
     }
 
-    /// May the account send one more message with this sender?
+    /// May the account send one more message, with this sender or to so many?
     package enum Permission: Equatable, Sendable {
         /// To so many recipients.
         case granted(recipients: Int)

@@ -93,7 +93,7 @@ extension Reply {
     static let tooManyLogins = Reply(421, "4.7.0", "sorry, too many failed logins (#4.7.0)")
     static let foreignSender = Reply(553, "5.7.1", "sorry, that sender address is not yours (#5.7.1)")
     static let accountLimit = Reply(452, "4.7.1", "sorry, you have sent your share for now (#4.7.1)")
-    static let permissionUnknown = Reply(451, "4.3.0", "sorry, i cannot check your sender address now (#4.3.0)")
+    static let permissionUnknown = Reply(451, "4.3.0", "sorry, i cannot check what you may send now (#4.3.0)")
     static let queueUnreachable = Reply(451, "4.3.0", "qqt failure (#4.3.0)")
     static let unreadableControls = Reply(421, "4.3.0", "unable to read controls (#4.3.0)")
     static let timeout = Reply(451, "4.4.2", "timeout (#4.4.2)")

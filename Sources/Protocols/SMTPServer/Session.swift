@@ -29,7 +29,7 @@ package struct Session: ~Copyable {
         indirect case refusedChunk(remaining: UInt64, Reply, after: State)
         case awaitingQueue(Transaction)
         /// Auth is asked whether the account may send this; what was before stays if not.
-        indirect case permitting(Transaction, before: State)
+        indirect case permitting(Transaction, Wish, before: State)
         /// Auth owes an answer.
         case loggingIn
         /// The client owes one, to a challenge.
@@ -40,6 +40,13 @@ package struct Session: ~Copyable {
         case startingTLS
         case handshaking(greets: Bool)
         case closed
+    }
+
+    /// What an account needs permission for.
+    enum Wish {
+        case sender
+        case data
+        case chunk(size: UInt64, isLast: Bool)
     }
 
     let profile: Profile
@@ -191,17 +198,17 @@ package struct Session: ~Copyable {
         return takeActions()
     }
 
-    /// Answers ``Action/askPermission(_:)``.
+    /// Answers ``Action/askPermission(_:)`` and ``Action/charge(recipients:)``.
     package mutating func permissionAnswered(_ permission: Permission, _ moment: Moment) -> [Action] {
-        guard case .permitting(let transaction, let before) = state else { return [] }
+        guard case .permitting(let transaction, let wish, let before) = state else { return [] }
         state = before
         switch permission {
-        case .granted(let recipients):
-            transaction.allowedRecipients = recipients
-            begin(transaction)
-        case .foreignSender: refuse(.foreignSender)
-        case .limitReached: refuseForLimit()
-        case .unavailable: refuse(.permissionUnknown)
+        case .granted(let recipients): grant(wish, transaction, recipients, moment)
+        case .foreignSender: refuse(wish, .foreignSender)
+        case .limitReached:
+            actions.append(.noteLimit)
+            refuse(wish, .accountLimit)
+        case .unavailable: refuse(wish, .permissionUnknown)
         }
         processHeld(moment)
         return takeActions()
@@ -230,9 +237,9 @@ package struct Session: ~Copyable {
         case .chunk(var transfer, let remaining, let isLast):
             transfer.refused(answer)
             state = .chunk(transfer, remaining: remaining, isLast: isLast)
-        case .permitting(let transaction, before: .chunked(var transfer)):
+        case .permitting(let transaction, let wish, before: .chunked(var transfer)):
             transfer.refused(answer)
-            state = .permitting(transaction, before: .chunked(transfer))
+            state = .permitting(transaction, wish, before: .chunked(transfer))
         case .idle, .mail, .checking, .verifying, .refusedChunk, .permitting, .loggingIn, .responseDue, .confirmationDue, .startingTLS, .handshaking,
             .closed:
             break

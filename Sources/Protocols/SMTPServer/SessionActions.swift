@@ -26,6 +26,8 @@ extension Session {
         case cancelLogin
         /// Ask whether the account may send with this sender; answered by ``permissionAnswered(_:_:)``.
         case askPermission(Address)
+        /// Ask whether the account may send a message to so many, which counts from then on; answered likewise.
+        case charge(recipients: Int)
         /// The account's message was accepted.
         case noteSent(recipients: Int, qp: UInt64)
         /// The account has reached a limit.

@@ -82,8 +82,23 @@ extension Session {
         guard let sender = address(path, isUTF8: isUTF8) else { return }
         let transaction = Transaction(sender: sender, isBadSender: policy.isBad(sender), isUTF8: isUTF8)
         guard account != nil else { return begin(transaction) }
-        state = .permitting(transaction, before: state)
+        state = .permitting(transaction, .sender, before: state)
         actions.append(.askPermission(sender))
+    }
+
+    mutating func grant(_ wish: Wish, _ transaction: Transaction, _ recipients: Int, _ moment: Moment) {
+        switch wish {
+        case .sender:
+            transaction.allowedRecipients = recipients
+            begin(transaction)
+        case .data: beginData(transaction, moment)
+        case .chunk(let size, let isLast): beginChunk(transaction, size, isLast, moment)
+        }
+    }
+
+    mutating func refuse(_ wish: Wish, _ refusal: Reply) {
+        guard case .chunk(let size, _) = wish else { return refuse(refusal) }
+        refuse(chunk: size, refusal, after: state)
     }
 
     /// Takes the place of a transaction that there may be.
@@ -129,7 +144,10 @@ extension Session {
         if policy.badRecipients.match(recipient.bytes) { return refuse(.badRecipient) }
         if relay == nil, policy.goodRecipients?.match(recipient.bytes) == false { return refuse(.noMailbox) }
         guard transaction.recipients.count < limits.recipients else { return refuse(.tooManyRecipients) }
-        guard transaction.recipients.count < transaction.allowedRecipients else { return refuseForLimit() }
+        guard transaction.recipients.count < transaction.allowedRecipients else {
+            actions.append(.noteLimit)
+            return refuse(.accountLimit)
+        }
         if profile.isStrict, policy.checksRecipients {
             state = .checking(transaction, recipient)
             actions.append(.askRoute(recipient))
@@ -147,11 +165,6 @@ extension Session {
 
     /// RELAYCLIENT, which a login has as well.
     private var relay: [UInt8]? { client.relay ?? (account == nil ? nil : []) }
-
-    mutating func refuseForLimit() {
-        actions.append(.noteLimit)
-        refuse(.accountLimit)
-    }
 
     mutating func accept(_ recipient: Address) {
         guard case .mail(let transaction) = state else { return }

@@ -14,6 +14,20 @@ extension Session {
         if case .chunked = state { return refuse(.chunksUnderWay) }
         let (transaction, refusal) = readyTransaction()
         guard let transaction else { return refuse(refusal) }
+        if isCharged(moment) { charge(transaction, for: .data) } else { beginData(transaction, moment) }
+    }
+
+    /// An account pays for a message before it comes: by its end, any number of connections could bring what one was allowed. It is not paid back when the
+    /// message fails or the queue refuses it; only what can go nowhere costs nothing.
+    private func isCharged(_ moment: Moment) -> Bool { account != nil && moment.queueIsReachable }
+
+    /// A refusal ends the transaction, so that no later chunk is taken for the first.
+    private mutating func charge(_ transaction: Transaction, for wish: Wish) {
+        state = .permitting(transaction, wish, before: .idle)
+        actions.append(.charge(recipients: transaction.recipients.count))
+    }
+
+    mutating func beginData(_ transaction: Transaction, _ moment: Moment) {
         guard moment.queueIsReachable else {
             state = .idle
             return reply(.queueUnreachable)
@@ -71,6 +85,14 @@ extension Session {
         if case .chunked(let transfer) = state { return continueChunk(transfer, size, isLast) }
         let (transaction, refusal) = readyTransaction()
         guard let transaction else { return refuse(chunk: size, refusal, after: state) }
+        if isCharged(moment) {
+            charge(transaction, for: .chunk(size: size, isLast: isLast))
+        } else {
+            beginChunk(transaction, size, isLast, moment)
+        }
+    }
+
+    mutating func beginChunk(_ transaction: Transaction, _ size: UInt64, _ isLast: Bool, _ moment: Moment) {
         var transfer = transfer(transaction, hasDots: false, moment)
         if moment.queueIsReachable { begin(moment) } else { transfer.refused(.queueUnreachable) }
         continueChunk(transfer, size, isLast)
@@ -155,7 +177,7 @@ extension Session {
         switch state {
         case .data(let transfer), .chunked(let transfer), .chunk(let transfer, _, _):
             if transfer.isForwarded { actions.append(.abort) }
-        case .permitting(_, let before):
+        case .permitting(_, _, let before):
             state = before
             abandonMessage()
         case .loggingIn, .responseDue: actions.append(.cancelLogin)

@@ -22,5 +22,8 @@ final class Gate {
         return sending.left(account, now: now)
     }
 
-    func sent(_ account: [UInt8], recipients: UInt32) { sending.sent(account, recipients: recipients, now: now) }
+    func charge(_ account: [UInt8], recipients: UInt32) -> Bool {
+        sending.limits = settings.refreshed().sending
+        return sending.charge(account, recipients: recipients, now: now)
+    }
 }

@@ -106,7 +106,7 @@ final class LoginDoor {
         case .cancel(let token):
             if let exchange = client.exchanges.removeValue(forKey: token) { drop(exchange) }
         case .permit(let token, let account, let sender): permit(token, Array(account), sender, client)
-        case .sent(let account, let recipients): gate.sent(Array(account), recipients: recipients)
+        case .charge(let token, let account, let recipients): charge(token, Array(account), recipients, client)
         }
     }
 
@@ -269,6 +269,11 @@ final class LoginDoor {
                 send(.failure(token: token, .temporary), client)
             }
         }
+    }
+
+    private func charge(_ token: UInt32, _ account: [UInt8], _ recipients: UInt32, _ client: Client) {
+        let permission: Login.Permission = gate.charge(account, recipients: recipients) ? .granted : .limitReached
+        send(.permission(token: token, permission, recipients: gate.left(account)), client)
     }
 
     private func send(_ answer: Login.Answer, _ client: Client) { client.peer?.send(answer.encode) }

@@ -69,8 +69,14 @@ final class ClientLogin {
         }
     }
 
+    func charge(recipients: Int, _ answer: @escaping (Session.Permission) -> Void) {
+        auth.charge(account, recipients: UInt32(clamping: recipients)) { permission in
+            guard let permission else { return answer(.unavailable) }
+            answer(permission.verdict == .granted ? .granted(recipients: Int(permission.recipients)) : .limitReached)
+        }
+    }
+
     func noteSent(recipients: Int, qp: UInt64) {
-        auth.sent(account, recipients: UInt32(clamping: recipients))
         log("smtpd: sent from \(name): \(logsafe(account)) to \(recipients) recipients, qp \(qp)")
     }
 

@@ -191,7 +191,7 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
             case .commit(let envelope): commit(envelope)
             case .abort: abort()
             case .startTLS: startTLS()
-            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .noteSent, .noteLimit: perform(login: action)
+            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .charge, .noteSent, .noteLimit: perform(login: action)
             case .close: close()
             }
         }
@@ -206,10 +206,9 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
                 finish(session.loginAnswered(answer, moment))
             }
         case .askPermission(let sender):
-            login?.askPermission(sender) { [weak self] permission in
-                guard let self else { return }
-                finish(session.permissionAnswered(permission, moment))
-            }
+            login?.askPermission(sender) { [weak self] permission in self?.permissionAnswered(permission) }
+        case .charge(let recipients):
+            login?.charge(recipients: recipients) { [weak self] permission in self?.permissionAnswered(permission) }
         case .continueLogin(let response): login?.respond(response)
         case .cancelLogin: login?.cancel()
         case .noteSent(let recipients, let qp): login?.noteSent(recipients: recipients, qp: qp)
@@ -217,6 +216,8 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
         default: break
         }
     }
+
+    private func permissionAnswered(_ permission: Session.Permission) { finish(session.permissionAnswered(permission, moment)) }
 
     private func append(_ bytes: [UInt8]) {
         submission?.content += bytes

@@ -1,5 +1,5 @@
 /// How much each account may send: so many messages and recipients at once, and as many again spread over each hour. A pure machine; seconds that only grow
-/// are an input. What two connections send in the same moment may exceed it by one message each.
+/// are an input. A message is charged before it is taken: what many connections send in the same moment stays within it as well.
 package struct SendingLimits {
     /// Per hour; 0 is no limit.
     package struct Limits: Equatable, Sendable {
@@ -55,12 +55,16 @@ package struct SendingLimits {
         return used.messages.left(limits.messages) == 0 ? 0 : used.recipients.left(limits.recipients)
     }
 
-    package mutating func sent(_ account: [UInt8], recipients: UInt32, now: UInt64) {
+    /// One message to so many recipients, all or nothing.
+    /// - Returns: false when it is more than is left, and nothing was charged.
+    package mutating func charge(_ account: [UInt8], recipients: UInt32, now: UInt64) -> Bool {
+        guard left(account, now: now) >= max(recipients, 1) else { return false }
         if accounts[account] == nil, accounts.count >= Self.maxAccounts { sweep(now) }
         var used = drained(account, now) ?? Used(messages: Bucket(since: now), recipients: Bucket(since: now))
         used.messages.add(1)
         used.recipients.add(recipients)
         accounts[account] = used
+        return true
     }
 
     private mutating func drained(_ account: [UInt8], _ now: UInt64) -> Used? {

@@ -99,12 +99,20 @@ package final class AuthClient {
     /// May the account send one more message with this sender?
     /// - Parameter answer: called with nil when auth does not answer.
     package func permit(_ account: [UInt8], sender: Address, _ answer: @escaping (Permission?) -> Void) {
-        let token = newToken()
-        questions[token] = Question(answer: answer, due: monotonicNanoseconds() + Self.permitPatience)
-        send(.permit(token: token, account: account[...], sender: sender))
+        send(.permit(token: ask(answer), account: account[...], sender: sender))
     }
 
-    package func sent(_ account: [UInt8], recipients: UInt32) { send(.sent(account: account[...], recipients: recipients)) }
+    /// A message to so many recipients is about to come: may it?
+    /// - Parameter answer: called with nil when auth does not answer; it may have charged the account all the same.
+    package func charge(_ account: [UInt8], recipients: UInt32, _ answer: @escaping (Permission?) -> Void) {
+        send(.charge(token: ask(answer), account: account[...], recipients: recipients))
+    }
+
+    private func ask(_ answer: @escaping (Permission?) -> Void) -> UInt32 {
+        let token = newToken()
+        questions[token] = Question(answer: answer, due: monotonicNanoseconds() + Self.permitPatience)
+        return token
+    }
 
     package func stop() {
         isStopped = true

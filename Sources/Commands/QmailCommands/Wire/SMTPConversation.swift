@@ -62,7 +62,7 @@ struct SMTPConversation: ~Copyable {
                 if let details = tls?.begin() { waiting += session.tlsBegan(details) } else { isClosed = true }
             case .close: isClosed = true
             // There are no logins here.
-            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .noteSent, .noteLimit: break
+            case .beginLogin, .continueLogin, .cancelLogin, .askPermission, .charge, .noteSent, .noteLimit: break
             // Nobody is asked: the policy of this program has recipients unchecked.
             case .askRoute: waiting += session.routeAnswered(.unknown, moment)
             }
