@@ -43,7 +43,6 @@ final class Server {
     private static let checkEvery = TimeAmount.seconds(1)
     /// How long transactions may go on after SIGTERM.
     private static let shutdownTime = TimeAmount.seconds(10)
-    private static let backlog: Int32 = 4096
     /// A usual message comes in one read. The buffer of the last read stays with an idle connection, so it begins small.
     private static let readSizes = AdaptiveRecvByteBufferAllocator(minimum: 8 << 10, initial: 8 << 10, maximum: 64 << 10)
 
@@ -72,7 +71,6 @@ final class Server {
     func listen(_ door: Door, _ descriptor: Int32) -> EventLoopFuture<Void> {
         let this = NIOLoopBound(self, eventLoop: loop)
         return ServerBootstrap(group: loop)
-            .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let gate = AcceptGate(this.value)
@@ -88,7 +86,10 @@ final class Server {
             }
             .withBoundSocket(descriptor)
             .assumeIsolated()
-            .map { this.value.listeners.append($0) }
+            .map {
+                restoreAcceptQueue(descriptor)
+                this.value.listeners.append($0)
+            }
             .nonisolated()
     }
 
