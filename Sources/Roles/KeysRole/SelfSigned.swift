@@ -18,8 +18,8 @@ enum SelfSigned {
             let name = me.text
             let key = P256.Signing.PrivateKey()
             let certificate = try certificate(name, .init(key))
-            try check("mkdir", "tls") { mkdir("tls", 0o755) == 0 || errno == EEXIST ? 0 : -1 }
-            try check("mkdir", folder) { mkdir(folder, 0o755) == 0 || errno == EEXIST ? 0 : -1 }
+            try makeFolder("tls")
+            try makeFolder(folder)
             try write("\(folder)/key.pem", key.pemRepresentation, mode: 0o600)
             try write("\(folder)/cert.pem", try certificate.serializeAsPEM().pemString, mode: 0o644)
             log("keys: made a self-signed certificate for \(logsafe(me)) in \(folder)")
@@ -39,6 +39,16 @@ enum SelfSigned {
                 try ExtendedKeyUsage([.serverAuth])
                 SubjectAlternativeNames([.dnsName(name)])
             }, issuerPrivateKey: key)
+    }
+
+    /// One that other roles look into, whatever the umask; one that is there stays as it is.
+    private static func makeFolder(_ path: String) throws(SystemError) {
+        if mkdir(path, 0o755) != 0 {
+            let code = errno
+            guard code == EEXIST else { throw SystemError(call: "mkdir", subject: path, errno: code) }
+            return
+        }
+        try check("chmod", path) { chmod(path, 0o755) }
     }
 
     /// Whole or not at all: under another name first.
