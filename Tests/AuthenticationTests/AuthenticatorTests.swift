@@ -122,6 +122,23 @@ struct AuthenticatorTests {
         #expect(verdict == .trouble("away"))
     }
 
+    /// Whoever asks with and without the domain must not see by the salt whether there is such an account.
+    @Test func saltsOfNobodyAreAsConstantAsOthers() throws {
+        var settings = AuthSettings()
+        settings.loginDomain = Array("example.org".utf8)
+        let loop = try EventLoop()
+        let watched = try Watched([]) {
+            settings
+        } complain: { _ in
+        }
+        let folder = TemporaryFolder()
+        let authenticator = Authenticator(
+            watched, try AccountDatabase("\(folder.path)/none.cdb"), try HashPool(threads: 1, on: loop), ask: { _, answer in answer(.denied) })
+        let salts = ["nobody", "NOBODY", "nobody@example.org", "Nobody@Example.org"].map { authenticator.keys(of: Array($0.utf8)).salt }
+        #expect(Set(salts).count == 1)
+        #expect(authenticator.keys(of: Array("nobody@example.com".utf8)).salt != salts[0])
+    }
+
     @Test(arguments: [
         ("accounts", Backend.accounts), ("system", .check(.system, program: [])), ("pam", .check(.pam, program: [])),
         ("shadow", .check(.shadow, program: [])),

@@ -161,6 +161,19 @@ struct ThrottleTests {
         #expect(trial.succeed("joe", [192, 0, 2, 1]) == .admitted)
     }
 
+    @Test func aNetworkHasNoMoreInHandThanItsShare() {
+        var limits = Throttle.Limits()
+        (limits.pendingPerAddress, limits.pendingPerNetwork) = (2, 5)
+        var throttle = Throttle(limits)
+        let admitted = (0..<10).filter { throttle.begun([1], from: [192, 0, 2, UInt8($0)], now: 0) == .admitted }
+        #expect(admitted.count == 5)
+        #expect(throttle.begun([1], from: [192, 0, 3, 1], now: 0) == .admitted)
+        // Those that were not let in are not in hand.
+        throttle.abandoned(from: [192, 0, 2, 0])
+        #expect(throttle.begun([1], from: [192, 0, 2, 9], now: 0) == .admitted)
+        #expect(throttle.begun([1], from: [192, 0, 2, 9], now: 0) == .busy)
+    }
+
     @Test func memoryIsBounded() {
         var throttle = Throttle()
         throttle.ban(.address([1, 2, 3, 4]), for: nil, now: 0)

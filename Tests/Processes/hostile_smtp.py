@@ -78,6 +78,21 @@ class Authority:
         self._openssl("ca", "-batch", "-notext", "-config", self.folder / "ca.cnf", "-cert", self.file, "-keyfile", self.folder / "ca.key",
                       "-in", request, "-extfile", settings, "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-out", certificate)
 
+    def labyrinth(self, certificates=9):
+        """A server's TLS whose certificates each may have signed each other: one name, one key, different in the rest."""
+        stem = self.folder / "labyrinth"
+        key = f"{stem}.key"
+        self._openssl("req", "-x509", *self._key("labyrinth"), "-subj", "/CN=Labyrinth", "-out", f"{stem}.pem")
+        chain = b""
+        for number in range(certificates + 1):
+            extensions = f"subjectAltName=DNS:l{number}.example"
+            self._openssl("req", "-x509", "-key", key, "-subj", "/CN=Labyrinth", "-addext", extensions, "-days", "5", "-out", f"{stem}.pem")
+            chain += pathlib.Path(f"{stem}.pem").read_bytes()
+        pathlib.Path(f"{stem}.pem").write_bytes(chain)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{stem}.pem", key)
+        return context
+
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -675,9 +675,19 @@ class TestPrivileged:
         assert f"\nUid:\t{self.VMAIL}\t{self.VMAIL}\t{self.VMAIL}\t{self.VMAIL}\n" in status and "NoNewPrivs:\t1" in status
 
     def test_folders_of_domains_are_roots(self, server):
-        for path, mode in ((server.home / "mailboxes", 0o711), (server.home / "mailboxes" / DOMAIN, 0o711)):
-            info = path.stat()
-            assert (info.st_uid, stat.S_IMODE(info.st_mode)) == (0, mode)
+        folder = server.home / "mailboxes" / DOMAIN
+
+        def are_roots():
+            domain = folder.stat()
+            assert (domain.st_uid, domain.st_gid, stat.S_IMODE(domain.st_mode)) == (0, mailbox(server, f"joe@{DOMAIN}").stat().st_gid, 0o710)
+            whole = folder.parent.stat()
+            assert (whole.st_uid, stat.S_IMODE(whole.st_mode)) == (0, 0o711)
+
+        are_roots()
+        # As docs/control-files.md has it after a change of control/vmailuser.
+        subprocess.run(["chown", "-R", str(self.VMAIL), folder.parent], check=True, timeout=60)
+        martlet(server, "user", "rebuild")
+        are_roots()
 
     def test_only_the_group_of_auth_reads_logins(self, server):
         info = (server.home / "auth/accounts.cdb").stat()

@@ -127,13 +127,14 @@ def test_our_own_checkpassword_serves_it(home):
 
 
 def test_a_program_that_hangs_is_ended_with_what_it_started(home):
-    path = home.program("#!/bin/sh\nsleep 4321 &\nsleep 4321\n")
+    nap = str(100_000 + os.getpid())  # told from everybody else's
+    path = home.program(f"#!/bin/sh\nsleep {nap} &\nsleep {nap}\n")
     home.allow(f"program {path}")
     began = time.monotonic()
     answer = home.ask(PROGRAM, "alice", b"x", path, **as_account())
     assert answer[0] == TROUBLE and b"within 20 seconds" in answer
     assert 15 < time.monotonic() - began < 30
-    wait_until(lambda: not any("4321" in a for _, a in processes().values()), "children of the program live on")
+    wait_until(lambda: not any(nap in a for _, a in processes().values()), "children of the program live on")
 
 
 def test_only_what_the_site_names_is_run(home):

@@ -3,11 +3,12 @@
 import re
 import smtplib
 import socket
+import struct
 import time
 
 import pytest
 
-from martlet import HOST, LIMIT
+from martlet import HOST, LIMIT, wait_until
 from tcpserver import TcpServer
 from test_next_hop import names  # noqa: F401
 
@@ -49,6 +50,8 @@ later@*) exit 111 ;;
 broken@*) exit 120 ;;
 strange@*) exit 3 ;;
 slow@*) sleep 60 ;;
+left@*) echo $$ >>{home}/left; sleep 60 ;;
+child@*) sleep 60 & echo $! >>{home}/left ;;
 esac
 """
 
@@ -56,7 +59,7 @@ esac
 @pytest.fixture
 def checked(home):
     """A running Martlet with users and a program for RCPTCHECK."""
-    for user in ("alice", "no", "later", "broken", "strange", "slow"):
+    for user in ("alice", "no", "later", "broken", "strange", "slow", "left", "child"):
         home.user(user)
     program = home.home / "check"
     program.write_text(CHECK.format(home=home.home))
@@ -97,6 +100,33 @@ def test_rcptcheck_holds_nobody_else(checked):
         connection.close()
     # They were killed, with what they had started.
     assert 25 < time.monotonic() - began < 45
+
+
+@pytest.mark.parametrize("user", ["left", "child"])
+def test_rcptcheck_is_not_left_behind(checked, user):
+    """By a client that goes without waiting, nor is what it has started itself."""
+    with socket.create_connection(checked.address, timeout=LIMIT) as connection:
+        connection.sendall(f"EHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<{user}@{HOST}>\r\n".encode())
+        left = checked.home / "left"
+        pid = wait_until(lambda: left.exists() and left.read_text().strip(), "the check does not run")
+        if user == "child":
+            wait_until(lambda: not alive(pid), f"{pid} lives on")
+        else:
+            assert alive(pid)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: not alive(pid), f"{pid} lives on")
+
+
+def alive(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_rcptcheck_hears_nothing_that_a_shell_runs(checked):
+    assert rcpt(checked, helo="() { :;};touch hit").startswith("250 ")
+    assert "HELO=_) { :;};touch hit\n" in (checked.home / "asked").read_text()
 
 
 def test_rcptcheck_that_cannot_be_run(checked):

@@ -92,6 +92,14 @@ def test_tls_where_it_is_offered(sender, known, name, verdict):
     assert re.search(rf"^remote: TLS with 127\.0\.0\.1: TLSv1\.3 TLS_\w+, certificate {verdict}$", said, re.M), said
 
 
+def test_certificates_that_follow_each_other_in_any_order(sender, authority):
+    """Nine have some 300,000 orders, each with a signature to check at every step; the verdict must not take minutes."""
+    server = sender.serve(polite(authority.labyrinth()))
+    begun = time.monotonic()
+    assert sender.deliver(server) == ACCEPTED
+    assert time.monotonic() - begun < 5
+
+
 def test_the_name_of_the_host_is_asked_for(sender, authority):
     names = []
     context = authority.context()

@@ -166,6 +166,17 @@ def test_when_auth_dies_during_a_login(programs):
         wait_until(lambda: client.say(LOGIN).startswith(b"235") or time.sleep(0.2), "auth does not come back")
 
 
+@pytest.mark.parametrize("said", [b"AUTH LOGIN", b"AUTH PLAIN"])
+def test_when_auth_dies_while_the_client_thinks(programs, said):
+    """The client hears of it when it has said its word; it must not wait for ever, nor keep a connection for ever."""
+    with running(programs) as server, Client(server) as client:
+        assert client.say(said).startswith(b"334 ")
+        server.auth.lose()
+        time.sleep(0.5)
+        assert client.say(base64.b64encode(b"\0" + JOE + b"\0" + SECRET)).startswith(b"454 4.7.0")
+        wait_until(lambda: client.say(LOGIN).startswith(b"235") or time.sleep(0.2), "auth does not come back")
+
+
 def test_no_login_in_clear(programs):
     with running(programs, authinsecure=None) as server, Client(server) as client:
         assert b"AUTH" not in client.say(b"EHLO c")

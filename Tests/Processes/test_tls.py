@@ -133,6 +133,16 @@ def test_the_certificate_made_at_the_first_start(encrypted):
     assert (folder / "cert.pem").read_bytes() == before
 
 
+def test_a_key_that_cannot_be_used_is_not_replaced(encrypted):
+    """As one that only root may read, put where our own was."""
+    folder = encrypted.home / "tls/default"
+    encrypted.stop()
+    (folder / "key.pem").write_text("not ours to replace")
+    encrypted.start()
+    encrypted.wait_for_log(r"^keys: warning: no certificate could be made: rename tls/default: ")
+    assert (folder / "key.pem").read_text() == "not ours to replace"
+
+
 KINDS = {
     "p256": ("ec", "ec_paramgen_curve:P-256"), "p384": ("ec", "ec_paramgen_curve:P-384"), "rsa": ("rsa:2048",), "ed25519": ("ed25519",),
 }

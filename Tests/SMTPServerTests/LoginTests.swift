@@ -275,6 +275,18 @@ import Testing
         #expect(gone.aborted == 1, "the message under way is not kept")
     }
 
+    /// What the queue says meanwhile is about the message that a refused MAIL leaves as it was.
+    @Test func theQueueRefusesWhileAPermissionIsAwaited() {
+        let dialog = loggedIn()
+        dialog.say("MAIL FROM:<joe@x.example>\r\nRCPT TO:<a@ok.example>\r\nBDAT 1\r\nx")
+        dialog.permission = { _ in nil }
+        dialog.say("MAIL FROM:<boss@x.example>\r\n")
+        dialog.answer(.refused(isPermanent: false, text: "qq gone (#4.3.0)"))
+        dialog.answer(.foreignSender)
+        dialog.say("BDAT 1 LAST\r\ny")
+        #expect(dialog.codes == [250, 250, 250, 553, 451] && dialog.messages.isEmpty)
+    }
+
     @Test func recipientsOfAnAccount() {
         let dialog = loggedIn()
         dialog.permission = { _ in .granted(recipients: 2) }

@@ -1,3 +1,4 @@
+private import Bytes
 private import CPosix
 private import Glibc
 
@@ -40,6 +41,15 @@ package struct ChildProgram {
         }
         guard pid > 0 else { throw SystemError(call: "run", subject: "", errno: -pid) }
         return pid
+    }
+
+    private static let shellFunction = Array("() {".utf8)
+
+    /// `NAME=value` with a value from outside: no control byte is in it, and nothing that an old shell would run as it starts (CVE-2014-6271).
+    package static func variable(_ name: String, _ value: some Collection<UInt8>) -> [UInt8] {
+        var safe = value.map { $0.isControl ? ASCII.underscore : $0 }
+        if safe.starts(with: shellFunction) { safe[0] = ASCII.underscore }
+        return Array("\(name)=".utf8) + safe
     }
 
     /// Whether it has ended. It stays to be waited for, so that its number stays its own.

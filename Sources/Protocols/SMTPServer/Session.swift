@@ -1,4 +1,4 @@
-package import Addresses
+internal import Addresses
 private import Bytes
 package import MessageHeader
 package import Reception
@@ -13,81 +13,6 @@ package import Reception
 /// as a whole and acknowledged only after the queue's answer; only CRLF.CRLF or the last chunk ends it; nothing that a client sends stops the
 /// process.
 package struct Session: ~Copyable {
-    package enum Action: Equatable {
-        /// To the client. At most one for an event, before all others.
-        case send([UInt8])
-        /// Ask who this is; answered by ``routeAnswered(_:_:)``.
-        case askRoute(Address)
-        /// Ask the program of RCPTCHECK; answered by ``checkAnswered(_:_:)``.
-        case checkRecipient(sender: Address, recipient: Address, helo: [UInt8])
-        /// A message begins.
-        case begin
-        /// More of it, with LF line ends.
-        case content([UInt8])
-        /// All of it was said; answered by ``queueAnswered(_:_:)``.
-        case commit(Envelope)
-        /// It is not to be kept.
-        case abort
-        /// From here on the connection is encrypted; answered by ``tlsBegan(_:)``.
-        case startTLS
-        /// Let auth decide who this is; answered by ``loginAnswered(_:_:)``.
-        case beginLogin(mechanism: String, initial: [UInt8]?)
-        /// What the client says to a challenge; answered likewise.
-        case continueLogin([UInt8])
-        case cancelLogin
-        /// Ask whether the account may send with this sender; answered by ``permissionAnswered(_:_:)``.
-        case askPermission(Address)
-        /// The account's message was accepted.
-        case noteSent(recipients: Int, qp: UInt64)
-        /// The account has reached a limit.
-        case noteLimit
-        /// Close the connection once everything is sent. Nothing more comes.
-        case close
-    }
-
-    /// What the world is like when an event happens.
-    package struct Moment: Sendable {
-        /// Seconds since 1970.
-        package var time: UInt64
-        /// Whether a message could be handed to the queue now.
-        package var queueIsReachable: Bool
-        /// Whether TLS could begin now.
-        package var tlsIsReady: Bool
-        package init(time: UInt64, queueIsReachable: Bool = true, tlsIsReady: Bool = false) {
-            self.time = time
-            self.queueIsReachable = queueIsReachable
-            self.tlsIsReady = tlsIsReady
-        }
-    }
-
-    package enum RecipientVerdict: Sendable {
-        case exists
-        /// Only delivery will tell, or no answer came in time.
-        case unknown
-        case nonexistent
-    }
-
-    package enum QueueAnswer: Equatable, Sendable {
-        case accepted(time: UInt64, qp: UInt64)
-        /// Text and class of spec-qmail §3.2.
-        case refused(isPermanent: Bool, text: String)
-        /// There is no room for it now: RFC 5321 §4.2.3 has a code of its own for that, which qmail has not.
-        case full(text: String)
-        /// The queue went away. A message that was committed may be kept or not.
-        case lost
-    }
-
-    /// For deadlines: whose turn it is.
-    package enum Phase: Sendable {
-        case command
-        case message
-        /// Route or queue owe an answer, or a TLS handshake is under way.
-        case waiting
-        /// So does auth; whoever has closed his side by then is not waited for.
-        case login
-        case closed
-    }
-
     enum State {
         /// No MAIL yet, or a transaction has ended.
         case idle
@@ -305,6 +230,9 @@ package struct Session: ~Copyable {
         case .chunk(var transfer, let remaining, let isLast):
             transfer.refused(answer)
             state = .chunk(transfer, remaining: remaining, isLast: isLast)
+        case .permitting(let transaction, before: .chunked(var transfer)):
+            transfer.refused(answer)
+            state = .permitting(transaction, before: .chunked(transfer))
         case .idle, .mail, .checking, .verifying, .refusedChunk, .permitting, .loggingIn, .responseDue, .confirmationDue, .startingTLS, .handshaking,
             .closed:
             break
@@ -464,25 +392,5 @@ package struct Session: ~Copyable {
             actions = []
         }
         return output.isEmpty ? actions : [.send(output)] + actions
-    }
-
-    static func reply(to answer: QueueAnswer) -> Reply {
-        switch answer {
-        case .accepted(let time, let qp): Reply(250, "2.0.0", "ok \(time) qp \(qp)")
-        case .lost: reply(to: .refused(isPermanent: false, text: "qq temporary problem (#4.3.0)"))
-        case .refused(let isPermanent, let text): refusal(isPermanent, text)
-        case .full(let text): Reply(452, "4.3.1", text)
-        }
-    }
-
-    private static func refusal(_ isPermanent: Bool, _ text: String) -> Reply {
-        isPermanent ? Reply(554, status(in: text) ?? "5.3.0", text) : Reply(451, status(in: text) ?? "4.3.0", text)
-    }
-
-    /// qmail writes the status behind the text: `qq timeout (#4.3.0)`.
-    private static func status(in text: String) -> String? {
-        guard text.utf8.last == UInt8(ascii: ")"), let hash = text.utf8.lastIndex(of: ASCII.hash) else { return nil }
-        let status = text.utf8[text.utf8.index(after: hash)...].dropLast()
-        return status.count <= 11 && status.allSatisfy { $0.isDigit || $0 == ASCII.dot } ? String(status) : nil
     }
 }

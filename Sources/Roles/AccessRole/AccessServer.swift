@@ -41,7 +41,7 @@ final class AccessServer {
     func listen(_ door: Door, _ descriptor: Int32) -> EventLoopFuture<Void> {
         clients.listen(descriptor) { [unowned self] arrival in
             let hasTLS = tls.isAvailable()
-            guard !arrival.isCrowded else { return .refusal(door.isEncrypted ? [] : Self.refusal) }
+            guard arrival.obstacle == nil else { return .refusal(door.isEncrypted ? [] : Self.refusal) }
             guard hasTLS || !door.isEncrypted else { return .refusal([]) }
             let origin = PopConnection.Origin(door: door, client: arrival.client, hasTLS: hasTLS)
             return .connection(PopConnection(origin, configuration.value, auth, tls))

@@ -122,7 +122,7 @@ final class PopConnection: ChannelDuplexHandler, ClientConnection {
         }
     }
 
-    private func resumeReading() {
+    func resumeReading() {
         guard readIsHeld, mayRead else { return }
         readIsHeld = false
         context?.read()

@@ -39,7 +39,9 @@ package enum AuthRole {
         let spawner = SpawnerLine(on: loop)
         let checks = CheckDesk(on: loop, spawner)
         let authenticator = Authenticator(settings, try AccountDatabase(), pool) { checks.ask($0, $1) }
-        let ownership = try SenderOwnership(control, pool, accounts(context), ownAccounts: try ownAccounts())
+        // Apart from the hashes: guesses at passwords must not keep those waiting who have logged in.
+        let lookups = try HashPool(threads: lookupThreads, on: loop)
+        let ownership = try SenderOwnership(control, lookups, accounts(context), ownAccounts: try ownAccounts())
         let gate = Gate(settings)
         let tickets = TicketOffice()
         let offer = try Watched(LoginOffer.files.map(control.file)) {
@@ -59,6 +61,8 @@ package enum AuthRole {
         loop.run()
         for listener in listeners { listener.close() }
     }
+
+    private static let lookupThreads = 2
 
     /// By `users/accounts.cdb`, which says who has an address; nobody has one without it.
     private static func ownAccounts() throws -> SenderOwnership.OwnAccounts {

@@ -9,19 +9,30 @@ private import X509
 /// servers do not check whom it is for; people's mail programs will ask.
 enum SelfSigned {
     private static let folder = "tls/default"
+    /// What begins so is no certificate's folder yet.
+    private static let draft = "tls/.default"
     /// Nobody renews it.
     private static let years = 10.0
 
-    /// Makes `tls/default`; what goes wrong is said and leaves a site without TLS.
+    /// Makes `tls/default`, whole or not at all, where there is none: what somebody has put there and cannot be used is not ours to replace. What goes wrong
+    /// is said and leaves a site without TLS.
     static func make(for me: [UInt8]) {
         do {
             let name = me.text
             let key = P256.Signing.PrivateKey()
             let certificate = try certificate(name, .init(key))
+<<<<<<< HEAD
             try makeFolder("tls")
             try makeFolder(folder)
             try write("\(folder)/key.pem", key.pemRepresentation, mode: 0o600)
             try write("\(folder)/cert.pem", try certificate.serializeAsPEM().pemString, mode: 0o644)
+=======
+            try check("mkdir", "tls") { mkdir("tls", 0o755) == 0 || errno == EEXIST ? 0 : -1 }
+            try check("mkdir", draft) { mkdir(draft, 0o755) == 0 || errno == EEXIST ? 0 : -1 }
+            try write("\(draft)/key.pem", key.pemRepresentation, mode: 0o600)
+            try write("\(draft)/cert.pem", try certificate.serializeAsPEM().pemString, mode: 0o644)
+            try check("rename", folder) { rename(draft, folder) }
+>>>>>>> fbbe045b330962da6362a9ff281ebc394d223cd1
             log("keys: made a self-signed certificate for \(logsafe(me)) in \(folder)")
         } catch {
             log("keys: warning: no certificate could be made: \(error)")
@@ -41,6 +52,7 @@ enum SelfSigned {
             }, issuerPrivateKey: key)
     }
 
+<<<<<<< HEAD
     /// One that other roles look into, whatever the umask; one that is there stays as it is.
     private static func makeFolder(_ path: String) throws(SystemError) {
         if mkdir(path, 0o755) != 0 {
@@ -52,19 +64,20 @@ enum SelfSigned {
     }
 
     /// Whole or not at all: under another name first.
+=======
+>>>>>>> fbbe045b330962da6362a9ff281ebc394d223cd1
     private static func write(_ path: String, _ text: String, mode: mode_t) throws(SystemError) {
-        let new = path + ".new"
-        unlink(new)
-        let descriptor = try FileDescriptor.open(new, O_WRONLY | O_CREAT | O_EXCL, mode: mode)
-        try check("fchmod", new) { fchmod(descriptor.raw, mode) }
+        // Of an earlier attempt.
+        unlink(path)
+        let descriptor = try FileDescriptor.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: mode)
+        try check("fchmod", path) { fchmod(descriptor.raw, mode) }
         let bytes = Array(text.utf8) + [ASCII.lf]
         var written = 0
         while written < bytes.count {
-            written += try check("write", new) {
+            written += try check("write", path) {
                 bytes.withUnsafeBytes { Glibc.write(descriptor.raw, $0.baseAddress?.advanced(by: written), $0.count - written) }
             }
         }
-        try check("fsync", new) { fsync(descriptor.raw) }
-        try check("rename", path) { rename(new, path) }
+        try check("fsync", path) { fsync(descriptor.raw) }
     }
 }

@@ -76,8 +76,12 @@ final class Dispatcher {
             }
         }
         guard let heloHost = settings.heloHost else { return giveUp(DeliveryTexts.noControls) }
+        // A relay that cannot be read says nothing of who may have the mail instead.
+        guard let route = request.relay.isEmpty ? settings.routes.route(for: request.host) : SMTPRoutes.route(Array(request.relay)) else {
+            return giveUp(DeliveryTexts.noControls)
+        }
         let destination: Destination =
-            switch request.relay.isEmpty ? settings.routes.route(for: request.host) : SMTPRoutes.route(Array(request.relay)) ?? .exchangers {
+            switch route {
             case .exchangers: .domain(request.host.lowercasedASCII())
             case .relay(let relay): .relay(relay)
             }

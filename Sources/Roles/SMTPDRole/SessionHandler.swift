@@ -1,4 +1,5 @@
 private import Addresses
+internal import ClientConnections
 internal import NIOCore
 private import Posix
 internal import SMTPServer
@@ -14,7 +15,7 @@ struct Encryption {
 }
 
 /// Between one client's channel and its session: bytes in, actions carried out.
-final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHandler, Connection, QueueClient.Submitter {
+final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHandler, ClientConnection, QueueClient.Submitter {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -27,6 +28,7 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
         var isCommitted = false
     }
 
+    var onEnd: () -> Void = {}
     private var session: Machine
     private var deadlines: Deadlines
     private let queue: QueueClient
@@ -37,7 +39,6 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
     private let login: ClientLogin?
     /// Nil where no program is asked about recipients.
     private let checks: RecipientChecks?
-    private let onEnd: (any Connection) -> Void
     private var context: ChannelHandlerContext?
     private var submission: Submission?
     private var readIsHeld = false
@@ -53,7 +54,7 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
 
     init(
         _ session: consuming Machine, _ limits: Deadlines.Limits, _ queue: QueueClient, _ route: RouteClient, _ encryption: Encryption? = nil,
-        _ login: ClientLogin? = nil, _ checks: RecipientChecks? = nil, onEnd: @escaping (any Connection) -> Void
+        _ login: ClientLogin? = nil, _ checks: RecipientChecks? = nil
     ) {
         self.session = session
         deadlines = Deadlines(limits, now: Self.now)
@@ -62,7 +63,6 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
         self.encryption = encryption
         self.login = login
         self.checks = checks
-        self.onEnd = onEnd
     }
 
     private static var now: Double { Double(monotonicNanoseconds()) / 1e9 }
@@ -126,7 +126,7 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
         }
         submission = nil
         context = nil
-        onEnd(self)
+        onEnd()
     }
 
     // MARK: Other events
@@ -147,7 +147,8 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
         switch deadlines.expired(now: now) {
         case .client: finish(session.timedOut())
         case .answer:
-            if let submission { queue.forget(submission.stream) }
+            guard let submission else { return finish(session.timedOut()) }
+            queue.forget(submission.stream)
             queueAnswered(.lost)
         case nil: break
         }
@@ -178,7 +179,9 @@ final class SessionHandler<Machine: ClientSession & ~Copyable>: ChannelDuplexHan
                     finish(session.routeAnswered(verdict, moment))
                 }
             case .checkRecipient(let sender, let recipient, let helo):
-                checks?.run(session.client, sender: sender, recipient: recipient, helo: helo) { [weak self] outcome in
+                checks?.run(session.client, sender: sender, recipient: recipient, helo: helo) { [weak self] in
+                    self?.hasEnded ?? true
+                } done: { [weak self] outcome in
                     guard let self else { return }
                     finish(session.checkAnswered(outcome, moment))
                 }

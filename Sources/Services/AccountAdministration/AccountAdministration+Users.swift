@@ -111,11 +111,14 @@ extension AccountAdministration {
         try change { try Self.setForwards(forwards, keepsMail: keepsMail, of: try Self.mailbox(address, $0), address, $0) }
     }
 
-    /// Makes homes and Maildirs that are missing.
+    /// Makes homes and Maildirs that are missing; one that cannot be made keeps no other from it.
     package func mendFolders() throws(AccountFailure) {
+        var failure: AccountFailure?
         for user in try users(of: nil) {
-            if let address = AccountAddress(Array(user.address.utf8)) { try folders.make(address, adopts: true) }
+            guard let address = AccountAddress(Array(user.address.utf8)) else { continue }
+            do throws(AccountFailure) { try folders.make(address, adopts: true) } catch { failure = failure ?? error }
         }
+        if let failure { throw failure }
     }
 
     private static func setQuota(_ quota: Quota, of id: Int64, _ database: Database) throws {

@@ -4,14 +4,13 @@ private import CPosix
 private import Glibc
 internal import Posix
 
-/// The homes of mailboxes, `mailboxes/DOMAIN/USER` below the qmail home. The folders of domains are root's, so that no mailbox takes another's place;
-/// below, all is done with the rights of the mailboxes' account, so that nothing planted there leads root elsewhere.
+/// The homes of mailboxes, `mailboxes/DOMAIN/USER` below the qmail home. The folders of domains are root's, so that no mailbox takes another's place,
+/// and open to the mailboxes' group only: no modes that a mailbox may set, its own or another's, let anybody else in. Below, all is done with the rights of the mailboxes' account, so that nothing planted there leads root elsewhere.
 struct MailboxFolders {
     let owner: MailboxOwner
 
     private static let root = AccountDirectory.mailboxes
     private static let parts = ["tmp", "new", "cur"]
-    private static let passageMode: mode_t = 0o711
 
     static func path(_ address: AccountAddress) -> String { "\(folder(address.domain))/\(address.localPart.text)" }
     private static func folder(_ domain: AccountDomain) -> String { "\(root)/\(domain.bytes.text)" }
@@ -21,10 +20,9 @@ struct MailboxFolders {
     func make(_ address: AccountAddress, adopts: Bool) throws(AccountFailure) {
         let path = Self.path(address)
         do throws(SystemError) {
-            for (folder, mode) in [
-                (Self.root, Self.passageMode), ("\(Self.root)/\(AccountDirectory.forwardingHome)", 0o755),
-                (Self.folder(address.domain), Self.passageMode),
-            ] { try Self.makeFolder(folder, mode) }
+            try makeFolder(Self.root, 0o711)
+            try makeFolder("\(Self.root)/\(AccountDirectory.forwardingHome)", 0o755)
+            try makeFolder(Self.folder(address.domain), 0o710)
             guard try isThere(path) else { return try makeNew(path, in: Self.folder(address.domain)) }
         } catch { throw .trouble(error) }
         guard adopts || isEmpty(path) else { throw .folderInUse(path) }
@@ -53,12 +51,13 @@ struct MailboxFolders {
         try check("rename", path) { rename(new, path) }
     }
 
-    private static func makeFolder(_ path: String, _ mode: mode_t) throws(SystemError) {
-        guard mkdir(path, mode) == 0 else {
-            if errno == EEXIST { return }
-            throw SystemError(call: "mkdir", subject: path, errno: errno)
-        }
-        try check("chmod", path) { chmod(path, mode) }
+    /// One that is there already is made what it must be: a `chown -R` may have given it away.
+    private func makeFolder(_ path: String, _ mode: mode_t) throws(SystemError) {
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw SystemError(call: "mkdir", subject: path, errno: errno) }
+        let folder = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
+        let raw = folder.raw
+        if geteuid() == 0 { try check("chown", path) { fchown(raw, 0, owner.gid) } }
+        try check("chmod", path) { fchmod(raw, mode) }
     }
 
     /// All that was made is on the disk: one call for any number.

@@ -119,7 +119,7 @@ package final class Authenticator {
     package func keys(of login: [UInt8]) -> SCRAMKeys {
         guard settings.refreshed().backends.contains(.accounts), case .account(_, let record) = try? find(login), let found = record.scram,
             !record.isDisabled
-        else { return SCRAMKeys.decoy(login: login.lowercasedASCII(), seed: decoySeed) }
+        else { return SCRAMKeys.decoy(login: address(of: login), seed: decoySeed) }
         return SCRAMKeys(salt: found.salt, iterations: found.iterations, storedKey: found.storedKey, serverKey: found.serverKey)
     }
 
@@ -155,12 +155,17 @@ package final class Authenticator {
     }
 
     private func find(_ login: [UInt8]) throws(AccountDatabase.Failure) -> Found {
-        var name = login.lowercasedASCII()
-        let domain = settings.value.loginDomain
-        if !name.contains(ASCII.at), !domain.isEmpty { name += [ASCII.at] + domain }
+        let name = address(of: login)
         // The empty key is no account's.
         guard !name.isEmpty else { return .nobody }
         return try database.record(of: name).map { .account(name: name, $0) } ?? .nobody
+    }
+
+    /// As the accounts' file has it.
+    private func address(of login: [UInt8]) -> [UInt8] {
+        let name = login.lowercasedASCII()
+        let domain = settings.value.loginDomain
+        return name.contains(ASCII.at) || domain.isEmpty ? name : name + [ASCII.at] + domain
     }
 
     /// - Returns: nil when the back end cannot have such an account.
@@ -184,9 +189,7 @@ package final class Authenticator {
 
     /// One name for all ways to write a login, for counting failures.
     package func canonical(_ login: [UInt8]) -> [UInt8] {
-        let name = (systemName(login) ?? login).lowercasedASCII()
-        let domain = settings.value.loginDomain
-        return name.contains(ASCII.at) || domain.isEmpty ? name : name + [ASCII.at] + domain
+        address(of: systemName(login) ?? login)
     }
 
     /// `user`, or `user@domain` with a domain of `control/locals`.

@@ -48,6 +48,8 @@ package struct Throttle {
         /// Accounts that failed from one network.
         package var spray = 12
         package var pendingPerAddress = 32
+        /// A quarter of what may wait for its hash: a network of addresses keeps nobody else out.
+        package var pendingPerNetwork = 64
         package var forgetSeconds: UInt64 = 120
         /// The first refusal's time; each further one of the subject doubles it.
         package var refusalSeconds: UInt64 = 60
@@ -71,13 +73,18 @@ package struct Throttle {
     /// A client wants to prove that it is `account`. Say ``ended(_:from:succeeded:now:)`` once for each that is admitted.
     package mutating func begun(_ account: [UInt8], from address: ArraySlice<UInt8>, now: UInt64) -> Admission {
         for key in keys(account, address) where table(key).isRefused(key, now) { return .refused }
-        guard let key = Subject(address: address) else { return .admitted }
-        return addresses.start(key, limits.pendingPerAddress, now) ? .admitted : .busy
+        guard let own = Subject(address: address), let network = Subject(networkOf: address) else { return .admitted }
+        guard addresses.start(own, limits.pendingPerAddress, now) else { return .busy }
+        guard networks.start(network, limits.pendingPerNetwork, now) else {
+            addresses.finish(own)
+            return .busy
+        }
+        return .admitted
     }
 
     /// - Returns: seconds after which the client is to hear of it.
     package mutating func ended(_ account: [UInt8], from address: ArraySlice<UInt8>, succeeded: Bool, now: UInt64) -> UInt64 {
-        if let key = Subject(address: address) { addresses.finish(key) }
+        abandoned(from: address)
         if succeeded {
             if let network = Subject(networkOf: address)?.bytes { familiars.touch(.familiar(account: account, network: network), now) }
             return 0
@@ -95,7 +102,8 @@ package struct Throttle {
 
     /// The client is gone before anything was proved.
     package mutating func abandoned(from address: ArraySlice<UInt8>) {
-        if let key = Subject(address: address) { addresses.finish(key) }
+        if let own = Subject(address: address) { addresses.finish(own) }
+        if let network = Subject(networkOf: address) { networks.finish(network) }
     }
 
     // MARK: - The administrator

@@ -10,6 +10,8 @@ private import ProxyProtocol
 package protocol ClientConnection: ChannelHandler {
     /// To be called once when the connection is no more; the server sets it.
     var onEnd: () -> Void { get set }
+    /// What reading waited for may be there: see ``ClientServer/resumeReading()``.
+    func resumeReading()
     func checkDeadline()
     /// The process is to end: say so, and finish what is under way.
     func beginShutdown()
@@ -41,8 +43,13 @@ package final class ClientServer {
         package let client: IPAddress?
         /// What the client connected to, when that is not this socket's own address.
         package let server: IPAddress?
-        /// It can only be refused.
-        package let isCrowded: Bool
+        /// Why it can only be refused; nil when it need not be.
+        package let obstacle: Obstacle?
+    }
+
+    package enum Obstacle {
+        case tooManyConnections
+        case shuttingDown
     }
 
     package enum Welcome {
@@ -112,6 +119,9 @@ package final class ClientServer {
     /// Whether there is a descriptor for one more connection.
     fileprivate var hasRoom: Bool { connections.count * descriptorsPerConnection + others + Self.reservedDescriptors < descriptors }
 
+    /// Something that all connections give their clients' bytes to takes more again.
+    package func resumeReading() { for connection in connections.values { connection.resumeReading() } }
+
     private func watch() {
         loop.assumeIsolated().scheduleTask(in: Self.checkEvery) { [weak self] in
             guard let self else { return }
@@ -143,10 +153,8 @@ package final class ClientServer {
     private func admit(
         _ channel: any NIOCore.Channel, _ client: IPAddress?, _ server: IPAddress?, _ limits: Limits, _ welcome: (Arrival) throws -> Welcome
     ) throws {
-        let ofNetwork = client.map { perNetwork[$0.network, default: 0] } ?? 0
-        let isCrowded = stopped != nil || connections.count >= limits.connections || ofNetwork >= limits.connectionsPerNetwork
         let handler: any ChannelHandler
-        switch try welcome(Arrival(channel: channel, client: client, server: server, isCrowded: isCrowded)) {
+        switch try welcome(Arrival(channel: channel, client: client, server: server, obstacle: obstacle(client, limits))) {
         case .refusal(let bytes):
             others += 1
             handler = RefusalHandler(bytes) { [unowned self] in
@@ -160,6 +168,12 @@ package final class ClientServer {
             handler = connection
         }
         try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
+    private func obstacle(_ client: IPAddress?, _ limits: Limits) -> Obstacle? {
+        guard stopped == nil else { return .shuttingDown }
+        let ofNetwork = client.map { perNetwork[$0.network, default: 0] } ?? 0
+        return connections.count < limits.connections && ofNetwork < limits.connectionsPerNetwork ? nil : .tooManyConnections
     }
 
     private func ended(_ connection: any ClientConnection, _ client: IPAddress?) {

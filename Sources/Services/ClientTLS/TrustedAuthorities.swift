@@ -38,7 +38,7 @@ package final class TrustedAuthorities: Sendable {
         let now = Date()
         if now < leaf.notValidBefore { return .unverified("is not valid yet") }
         if now > leaf.notValidAfter { return .unverified("has expired") }
-        let intermediates = CertificateStore(certificates.dropFirst().compactMap { $0 })
+        let intermediates = CertificateStore(Self.distinct(certificates.dropFirst().compactMap { $0 }))
         var whole = Verifier(rootCertificates: store()) {
             RFC5280Policy()
             // An address has no name to ask for; a name counts wherever it lives.
@@ -51,6 +51,14 @@ package final class TrustedAuthorities: Sendable {
             return .unverified("is not of \(peer.name ?? peer.address)")
         }
         return .unverified("is of no authority that is trusted here")
+    }
+
+    /// One of each name and key. Many would follow each other in any order, and a host could have us try all of them, for minutes.
+    private static func distinct(_ certificates: [Certificate]) -> [Certificate] {
+        certificates.reduce(into: []) { distinct, certificate in
+            guard !distinct.contains(where: { $0.subject == certificate.subject && $0.publicKey == certificate.publicKey }) else { return }
+            distinct.append(certificate)
+        }
     }
 
     private func store() -> CertificateStore {

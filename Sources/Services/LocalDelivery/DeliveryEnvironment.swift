@@ -3,6 +3,7 @@ private import Bytes
 private import Dates
 internal import Frames
 private import Glibc
+private import Posix
 
 /// The environment of a user's programs (spec-qmail §7.5), made from a list of what may pass.
 ///
@@ -57,11 +58,5 @@ struct DeliveryEnvironment {
         variables[variables.count - 1].append(ASCII.lf)
     }
 
-    private static let shellFunction = Array("() {".utf8)
-
-    private mutating func set(_ name: String, _ value: some Collection<UInt8>) {
-        var safe = value.map { $0.isControl ? ASCII.underscore : $0 }
-        if safe.starts(with: Self.shellFunction) { safe[0] = ASCII.underscore }
-        variables.append(Array("\(name)=".utf8) + safe)
-    }
+    private mutating func set(_ name: String, _ value: some Collection<UInt8>) { variables.append(ChildProgram.variable(name, value)) }
 }

@@ -35,7 +35,10 @@ package final class AuthClient {
 
     private struct Waiting {
         let step: (Step) -> Void
+        /// When auth must have answered; ``never`` while a challenge is with the client.
         var due: UInt64
+        /// It has ended while a challenge was with the client, who is told when he answers it.
+        var refusal: Login.Refusal?
     }
 
     private struct Question {
@@ -53,20 +56,21 @@ package final class AuthClient {
     /// A checked password may wait behind many others for its turn.
     private static let loginPatience: UInt64 = 30_000_000_000
     private static let permitPatience: UInt64 = 5_000_000_000
+    private static let never = UInt64.max
     private static let checkEvery = TimeAmount.milliseconds(500)
 
     package init(on loop: any NIOCore.EventLoop) {
         self.loop = loop
         client = FrameClient(Boundary.auth.path, on: loop, maxLength: Login.Answer.maxLength)
         client.events.frame = { [unowned self] (frame) throws(FrameError) in take(try Login.Answer(frame)) }
-        client.events.disconnected = { [unowned self] in giveUp(before: .max) }
+        client.events.disconnected = { [unowned self] in giveUp(before: Self.never) }
         client.start()
         watch()
     }
 
     /// - Parameters:
     ///   - mechanism, binding, initial: as ``Login/Request/begin`` has them.
-    ///   - step: called for each challenge, and once for the end; not after ``cancel(_:)``.
+    ///   - step: called for each challenge, and once for the end; not after ``cancel(_:)``, and not between a challenge and ``respond(_:_:)``.
     package func begin(
         _ service: Login.Service, _ origin: Login.Origin, mechanism: [UInt8], binding: [UInt8] = [], initial: [UInt8]?,
         _ step: @escaping (Step) -> Void
@@ -78,7 +82,10 @@ package final class AuthClient {
     }
 
     package func respond(_ exchange: Exchange, _ bytes: [UInt8]) {
-        guard exchanges[exchange.token] != nil else { return }
+        guard let waiting = exchanges[exchange.token] else { return }
+        if let refusal = waiting.refusal {
+            return loop.assumeIsolated().execute { [self] in exchanges.removeValue(forKey: exchange.token)?.step(.failure(refusal)) }
+        }
         exchanges[exchange.token]?.due = monotonicNanoseconds() + Self.loginPatience
         send(.respond(token: exchange.token, bytes[...]))
     }
@@ -115,23 +122,33 @@ package final class AuthClient {
 
     private func send(_ request: Login.Request) {
         if client.isConnected { return client.send(request.encode) }
-        loop.assumeIsolated().execute { [self] in if !client.isConnected { giveUp(before: .max) } }
+        loop.assumeIsolated().execute { [self] in if !client.isConnected { giveUp(before: Self.never) } }
     }
 
     private func take(_ answer: Login.Answer) {
         switch answer {
         case .challenge(let token, let bytes):
             // How long the client may think is the session's to say.
-            exchanges[token]?.due = .max
+            exchanges[token]?.due = Self.never
             exchanges[token]?.step(.challenge(Array(bytes)))
         case .success(let token, let account, let ticket, let final):
             exchanges.removeValue(forKey: token)?.step(.success(Success(account: Array(account), ticket: Array(ticket), final: Array(final))))
         case .failure(let token, let refusal):
-            exchanges.removeValue(forKey: token)?.step(.failure(refusal))
+            fail(token, refusal)
             questions.removeValue(forKey: token)?.answer(nil)
         case .permission(let token, let verdict, let recipients):
             questions.removeValue(forKey: token)?.answer(Permission(verdict: verdict, recipients: recipients))
         }
+    }
+
+    private func fail(_ token: UInt32, _ refusal: Login.Refusal) {
+        guard let waiting = exchanges[token] else { return }
+        guard waiting.due != Self.never else {
+            exchanges[token]?.refusal = refusal
+            return
+        }
+        exchanges[token] = nil
+        waiting.step(.failure(refusal))
     }
 
     // MARK: - Time
@@ -139,10 +156,9 @@ package final class AuthClient {
     /// What is not answered by `time` is given up.
     private func giveUp(before time: UInt64) {
         for (token, waiting) in exchanges where waiting.due <= time {
-            exchanges[token] = nil
             // Without a connection there is nobody to tell.
             client.send(Login.Request.cancel(token: token).encode)
-            waiting.step(.failure(.temporary))
+            fail(token, .temporary)
         }
         for (token, question) in questions where question.due <= time {
             questions[token] = nil

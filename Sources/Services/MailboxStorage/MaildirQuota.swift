@@ -36,7 +36,7 @@ package struct MaildirQuota {
 
     /// A sum that gets lost is found when it matters.
     func add(bytes: Int, messages: Int) {
-        guard let file = try? FileDescriptor.open(Self.file, in: maildir.root, O_WRONLY | O_APPEND | O_NOFOLLOW) else { return }
+        guard let file = try? FileDescriptor.open(Self.file, in: maildir.root, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK) else { return }
         try? writeAll(Array("\(bytes) \(messages)\n".utf8), to: file.raw)
     }
 

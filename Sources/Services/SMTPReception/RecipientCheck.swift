@@ -19,7 +19,7 @@ package enum RecipientCheck {
         ]
         variables += client.tls?.variables.map { ($0.name, $0.value) } ?? []
         return ChildProgram(
-            path: path, arguments: [path], environment: variables.compactMap { name, value in value.map { Array("\(name)=".utf8) + $0 } },
+            path: path, arguments: [path], environment: variables.compactMap { name, value in value.map { ChildProgram.variable(name, $0) } },
             directory: Array(".".utf8), hasOwnGroup: true)
     }
 

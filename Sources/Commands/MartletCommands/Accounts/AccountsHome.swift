@@ -46,7 +46,7 @@ struct AccountsHome {
         var info = stat()
         guard geteuid() == 0, stat(".", &info) == 0, info.st_uid != 0 else { return }
         guard setgroups(1, &info.st_gid) == 0, setgid(info.st_gid) == 0, setuid(info.st_uid) == 0 else {
-            throw Complaint("cannot become the owner of this mail system (\(errorText(errno))): run this as uid \(info.st_uid)")
+            throw Complaint("cannot act as the owner of this home (\(errorText(errno))): run this as uid \(info.st_uid)")
         }
     }
 

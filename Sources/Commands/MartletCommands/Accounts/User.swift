@@ -135,8 +135,8 @@ struct User: ParsableCommand {
         func run() throws {
             let accounts = try AccountsHome.open()
             try AccountsHome.told { () throws(AccountFailure) in
-                try accounts.mendFolders()
                 try accounts.publishAgain()
+                try accounts.mendFolders()
             }
         }
     }
