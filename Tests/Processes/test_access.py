@@ -387,6 +387,15 @@ def test_lines_without_end(desk):
         assert read_all(connection) == b"-ERR line too long\r\n"
 
 
+def test_commands_without_a_login(desk):
+    """A hundred are enough for anybody; more would be work for nothing."""
+    with desk.connect() as connection:
+        connection.recv(1000)
+        connection.sendall(b"CAPA\r\n" * 20_000)
+        said = read_all(connection)
+    assert said.count(b"+OK") == 100 and said.endswith(b"-ERR too many commands\r\n")
+
+
 def test_auth_may_die_and_return(desk):
     """A login under way is refused for now, never let in."""
     desk.refusal = None

@@ -31,6 +31,11 @@ def can_have_a_namespace():
 pytestmark = pytest.mark.skipif(not can_have_a_namespace(), reason="needs root and mount namespaces")
 
 
+def group_of(account):
+    """As Tools/install has it."""
+    return GROUPS[{"qmailq": "qmail", "qmailr": "qmail", "qmails": "qmail", "qmaila": "qmaila"}.get(account, "nofiles")]
+
+
 def lines_without(path, names):
     return [line for line in open(path) if line.split(":")[0] not in names]
 
@@ -57,8 +62,7 @@ class PrivilegedMartlet(Martlet):
         passwd = lines_without("/etc/passwd", ACCOUNTS)
         group = lines_without("/etc/group", GROUPS)
         for name, uid in ACCOUNTS.items():
-            gid = GROUPS["qmail" if name in ("qmailq", "qmailr", "qmails") else "nofiles"]
-            passwd.append(f"{name}:x:{uid}:{gid}::/nonexistent:/usr/sbin/nologin\n")
+            passwd.append(f"{name}:x:{uid}:{group_of(name)}::/nonexistent:/usr/sbin/nologin\n")
         passwd += [f"{name}:x:{uid}:{uid}::{self.home}/home/{name}:/bin/sh\n" for name, uid in self.users.items()]
         group += [f"{name}:x:{gid}:\n" for name, gid in GROUPS.items()]
         (etc / "passwd").write_text("".join(line for line in passwd if line.split(":")[0] != self.missing))
@@ -98,8 +102,7 @@ def test_each_role_runs_as_its_account(server):
 def test_each_role_has_only_the_groups_it_needs(server):
     for role, account in ROLES.items():
         pid = server.pid(role)
-        own = GROUPS["qmail" if account in ("qmailq", "qmailr", "qmails") else "nofiles"]
-        assert set(status(pid, "Groups")) == {str(own)} | {str(GROUPS[name]) for name in MAY_ASK[role]}, role
+        assert set(status(pid, "Groups")) == {str(group_of(account))} | {str(GROUPS[name]) for name in MAY_ASK[role]}, role
 
 
 def test_roles_cannot_gain_privileges(server):

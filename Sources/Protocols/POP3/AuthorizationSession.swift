@@ -63,6 +63,8 @@ package struct AuthorizationSession {
         package var failures = 3
         /// Unknown commands; then the connection ends: what speaks another protocol here must not get to a line that is one of ours.
         package var unknownCommands = 3
+        /// Of all kinds; then the connection ends: whoever logs in needs a few.
+        package var commands = 100
 
         package init() {}
     }
@@ -92,6 +94,7 @@ package struct AuthorizationSession {
     var isEncrypted: Bool
     var failures = 0
     private var unknownCommands = 0
+    private var commands = 0
     var lines = CommandLines()
     var user: [UInt8]?
     var replies = Replies<Action>()
@@ -218,6 +221,11 @@ package struct AuthorizationSession {
     }
 
     private mutating func handle(_ command: Command) {
+        commands += 1
+        guard commands <= limits.commands || profile == .classic else {
+            say("-ERR too many commands")
+            return close()
+        }
         switch (command.verb, profile) {
         case ("user", _): takeUser(command.argument)
         case ("pass", _): takePassword(command.argument)

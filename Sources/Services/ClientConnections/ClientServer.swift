@@ -76,7 +76,6 @@ package final class ClientServer {
     private static let checkEvery = TimeAmount.seconds(1)
     /// How long connections may go on after SIGTERM.
     private static let shutdownTime = TimeAmount.seconds(10)
-    private static let backlog: Int32 = 4096
     /// The buffer of the last read stays with an idle connection, so it begins small.
     private static let readSizes = AdaptiveRecvByteBufferAllocator(minimum: 8 << 10, initial: 8 << 10, maximum: 64 << 10)
 
@@ -95,7 +94,6 @@ package final class ClientServer {
     package func listen(_ descriptor: Int32, _ welcome: @escaping (Arrival) throws -> Welcome) -> EventLoopFuture<Void> {
         let this = NIOLoopBound((server: self, welcome: welcome), eventLoop: loop)
         return ServerBootstrap(group: loop)
-            .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let gate = AcceptGate(this.value.server)
@@ -111,7 +109,10 @@ package final class ClientServer {
             }
             .withBoundSocket(descriptor)
             .assumeIsolated()
-            .map { this.value.server.listeners.append($0) }
+            .map {
+                restoreAcceptQueue(descriptor)
+                this.value.server.listeners.append($0)
+            }
             .nonisolated()
     }
 
