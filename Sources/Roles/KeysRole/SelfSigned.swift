@@ -21,18 +21,11 @@ enum SelfSigned {
             let name = me.text
             let key = P256.Signing.PrivateKey()
             let certificate = try certificate(name, .init(key))
-<<<<<<< HEAD
             try makeFolder("tls")
-            try makeFolder(folder)
-            try write("\(folder)/key.pem", key.pemRepresentation, mode: 0o600)
-            try write("\(folder)/cert.pem", try certificate.serializeAsPEM().pemString, mode: 0o644)
-=======
-            try check("mkdir", "tls") { mkdir("tls", 0o755) == 0 || errno == EEXIST ? 0 : -1 }
-            try check("mkdir", draft) { mkdir(draft, 0o755) == 0 || errno == EEXIST ? 0 : -1 }
+            try makeFolder(draft)
             try write("\(draft)/key.pem", key.pemRepresentation, mode: 0o600)
             try write("\(draft)/cert.pem", try certificate.serializeAsPEM().pemString, mode: 0o644)
             try check("rename", folder) { rename(draft, folder) }
->>>>>>> fbbe045b330962da6362a9ff281ebc394d223cd1
             log("keys: made a self-signed certificate for \(logsafe(me)) in \(folder)")
         } catch {
             log("keys: warning: no certificate could be made: \(error)")
@@ -52,7 +45,6 @@ enum SelfSigned {
             }, issuerPrivateKey: key)
     }
 
-<<<<<<< HEAD
     /// One that other roles look into, whatever the umask; one that is there stays as it is.
     private static func makeFolder(_ path: String) throws(SystemError) {
         if mkdir(path, 0o755) != 0 {
@@ -63,9 +55,6 @@ enum SelfSigned {
         try check("chmod", path) { chmod(path, 0o755) }
     }
 
-    /// Whole or not at all: under another name first.
-=======
->>>>>>> fbbe045b330962da6362a9ff281ebc394d223cd1
     private static func write(_ path: String, _ text: String, mode: mode_t) throws(SystemError) {
         // Of an earlier attempt.
         unlink(path)
