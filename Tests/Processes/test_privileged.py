@@ -143,7 +143,7 @@ def test_programs_that_an_account_cannot_reach(home, programs):
     home.programs = closed / "bin"
     code, said = home.run_to_end()
     assert code == 1
-    assert f"cannot start queue: start {closed}/bin/martletd: access denied; its account must be able to reach that file" in said
+    assert f"cannot start queue: run {closed}/bin/martletd: access denied; its account must be able to reach that file" in said
 
 
 def test_a_killed_role_comes_back_as_its_account(server):
