@@ -34,7 +34,7 @@ run: build
 	@QMAILHOME="$(if $(filter file default,$(origin QMAILHOME)),$(CURDIR)/var,$(QMAILHOME))" Tools/run $(PROGRAMS)
 
 test: packages $(ARCHIVES)
-	@Tools/need python3-pytest python3-dnspython swaks postfix strace mutt bsd-mailx s-nail php-cli git-email libmailtools-perl fastforward dot-forward ucspi-tcp daemontools openssl dovecot-pop3d fetchmail getmail6 mpop msmtp sqlite3
+	@Tools/need python3-pytest python3-dnspython swaks postfix strace mutt bsd-mailx s-nail php-cli git-email libmailtools-perl fastforward dot-forward ucspi-tcp daemontools openssl dovecot-pop3d fetchmail getmail6 mpop msmtp sqlite3 curl iproute2
 	$(SWIFT_BUILD) --build-tests
 	@$(MAKE) --no-print-directory $(LSPAWN)
 	@Tools/test $(PROGRAMS)
